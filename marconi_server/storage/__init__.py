@@ -1,0 +1,1 @@
+"""Storage: the contract (`contract`), its errors, the driver registry and the drivers."""

@@ -1,0 +1,79 @@
+"""The only exceptions a storage driver raises.
+
+HTTP turns them into answers in one place (`marconi_server.api.errors`). A driver
+chains the exception of its engine (`raise ... from error`), so that the log shows
+the cause. Anything else that leaves a driver is a bug and becomes a 500.
+"""
+
+
+class StorageError(Exception):
+    """Base of everything a driver raises."""
+
+
+class QueueNotFound(StorageError):
+    """The queue does not exist in this project."""
+
+    def __init__(self, *, queue: str, project: str | None) -> None:
+        super().__init__(f"There is no queue {queue!r} in project {project!r}.")
+        self.queue = queue
+        self.project = project
+
+
+class MessageNotFound(StorageError):
+    """No visible message has this id in this queue."""
+
+    def __init__(self, *, message_id: str, queue: str) -> None:
+        super().__init__(f"There is no message {message_id!r} in queue {queue!r}.")
+        self.message_id = message_id
+        self.queue = queue
+
+
+class ClaimNotFound(StorageError):
+    """No live claim with messages left has this id in this queue."""
+
+    def __init__(self, *, claim_id: str, queue: str) -> None:
+        super().__init__(f"There is no claim {claim_id!r} in queue {queue!r}.")
+        self.claim_id = claim_id
+        self.queue = queue
+
+
+class MessageClaimed(StorageError):
+    """A deletion was refused because of claims; the message is kept (spec 6.8)."""
+
+    def __init__(self, *, message_id: str, claim_id: str | None) -> None:
+        if claim_id is None:
+            reason = "it is claimed and no claim id was given"
+        else:
+            reason = f"claim {claim_id!r} does not hold it now"
+        super().__init__(f"Message {message_id!r} was not deleted: {reason}.")
+        self.message_id = message_id
+        self.claim_id = claim_id
+
+
+class StorageUnavailable(StorageError):
+    """The engine failed or did not answer in time; the caller may try again (spec 9).
+
+    Nothing of the operation is half done: either all of it took effect or none.
+    Which of the two is not known when the engine fails while committing.
+    """
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class StorageConflict(StorageUnavailable):
+    """The engine gave up because others changed the same data; nothing was done."""
+
+
+class StorageUnusable(StorageError):
+    """The store cannot be opened as configured. Raised at start only.
+
+    `reason` says what is wrong and `remedy` what the operator can do, each one
+    sentence: together they are the line that the command prints.
+    """
+
+    def __init__(self, *, reason: str, remedy: str) -> None:
+        super().__init__(f"{reason} {remedy}")
+        self.reason = reason
+        self.remedy = remedy
