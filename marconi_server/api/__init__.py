@@ -1,0 +1,1 @@
+"""The HTTP side of the server: the v1 API as a WSGI application, one file per resource."""

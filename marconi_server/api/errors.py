@@ -1,0 +1,233 @@
+"""The error catalogue (spec 4.8), and the one place where storage errors become answers.
+
+A responder raises one of the classes below; `document` is how all of them look on the
+wire. A storage error passes through responders untouched and meets `HANDLERS`.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+import falcon
+
+from marconi_server.storage.errors import (
+    ClaimNotFound,
+    MessageClaimed,
+    MessageNotFound,
+    QueueNotFound,
+    StorageConflict,
+    StorageUnavailable,
+)
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER = 30
+"""Seconds after which a client may try again what storage could not do (spec 5)."""
+
+
+def document(title: str, description: str) -> bytes:
+    """Return the JSON error document: four blanks of indentation, `title` first."""
+    text = json.dumps({"title": title, "description": description}, indent=4, ensure_ascii=False)
+    return text.encode()
+
+
+class InvalidHeaderValue(falcon.HTTPBadRequest):
+    """A header that HTTP itself needs makes no sense."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(title="Invalid header value", description=description)
+
+
+class MissingHeader(falcon.HTTPBadRequest):
+    """A header that the operation needs is absent."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            title="Missing header", description=f"This request needs the header {name}."
+        )
+
+
+class EmptyProjectHeader(falcon.HTTPBadRequest):
+    """`X-Project-Id` is there but names no project."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            title="Empty project header not allowed",
+            description="X-Project-Id is empty. Name a project or leave the header out.",
+        )
+
+
+class InvalidQueueIdentification(falcon.HTTPBadRequest):
+    """The queue name or the project id is not one that a queue could have."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(title="Invalid queue identification", description=description)
+
+
+class InvalidQueryParameter(falcon.HTTPBadRequest):
+    """A query parameter has the wrong type."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(title="Invalid query parameter", description=description)
+
+
+class MissingQueryParameter(falcon.HTTPBadRequest):
+    """A query parameter that the operation needs is absent."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            title="Missing query parameter",
+            description=f"This request needs the query parameter {name}.",
+        )
+
+
+class InvalidCall(falcon.HTTPBadRequest):
+    """The request can be read, but asks for something outside the limits."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(title="Invalid API call", description=description)
+
+
+class InvalidBody(falcon.HTTPBadRequest):
+    """The body is not a JSON document of the kind that the operation takes."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(title="Invalid request body", description=description)
+
+
+class NotFound(falcon.HTTPNotFound):
+    """Nothing is there: neither a route nor a queue, message or claim."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(title="Not found", description=description)
+
+
+class MethodNotAllowed(falcon.HTTPMethodNotAllowed):
+    """The resource exists but does not implement the method."""
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        allowed = [*allowed, "OPTIONS"]
+        super().__init__(
+            allowed,
+            title="Method not allowed",
+            description=f"This resource answers {', '.join(allowed)}.",
+        )
+
+
+class NotAcceptable(falcon.HTTPNotAcceptable):
+    """The client refuses JSON, hence also the error document (spec 4.5)."""
+
+    def __init__(self) -> None:
+        super().__init__(title="Media type not acceptable")
+
+
+class UnableToDelete(falcon.HTTPForbidden):
+    """Claims keep a message from being deleted (spec 6.8)."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(title="Unable to delete", description=description)
+
+
+class TemporarilyUnavailable(falcon.HTTPServiceUnavailable):
+    """What was asked could not be done now (spec 9); `failure` says what, in a sentence."""
+
+    def __init__(self, failure: str) -> None:
+        super().__init__(
+            title="Service temporarily unavailable",
+            description=f"{failure} Please try again in a few seconds.",
+            retry_after=RETRY_AFTER,
+        )
+
+
+def serialize(_req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError) -> None:
+    """Write the error document; Falcon calls this for every HTTP error."""
+    if isinstance(error, NotAcceptable):
+        return
+    resp.data = document(
+        error.title or HTTPStatus(error.status_code).phrase,
+        error.description or "The server could not answer this request.",
+    )
+    resp.content_type = falcon.MEDIA_JSON + "; charset=utf-8"
+
+
+FAILURES = {
+    ("/v1/queues", "GET"): "The queues could not be listed.",
+    ("/v1/queues/{queue}", "DELETE"): "The queue could not be deleted.",
+    ("/v1/queues/{queue}", "GET"): "The queue could not be looked up.",
+    ("/v1/queues/{queue}", "HEAD"): "The queue could not be looked up.",
+    ("/v1/queues/{queue}", "PUT"): "The queue could not be created.",
+    ("/v1/queues/{queue}/metadata", "GET"): "The metadata could not be retrieved.",
+    ("/v1/queues/{queue}/metadata", "PUT"): "The metadata could not be updated.",
+    ("/v1/queues/{queue}/stats", "GET"): "The stats could not be read.",
+    ("/v1/queues/{queue}/messages", "DELETE"): "The messages could not be deleted.",
+    ("/v1/queues/{queue}/messages", "GET"): "The messages could not be listed.",
+    ("/v1/queues/{queue}/messages", "POST"): "The messages could not be enqueued.",
+    ("/v1/queues/{queue}/messages/{message_id}", "DELETE"): "The message could not be deleted.",
+    ("/v1/queues/{queue}/messages/{message_id}", "GET"): "The message could not be retrieved.",
+    ("/v1/queues/{queue}/claims", "POST"): "The claim could not be created.",
+    ("/v1/queues/{queue}/claims/{claim_id}", "DELETE"): "The claim could not be deleted.",
+    ("/v1/queues/{queue}/claims/{claim_id}", "GET"): "The claim could not be queried.",
+    ("/v1/queues/{queue}/claims/{claim_id}", "PATCH"): "The claim could not be updated.",
+}
+"""What to say when storage fails, by route and method: the table of spec 9."""
+
+
+def log_unavailable(req: falcon.Request, error: StorageUnavailable) -> None:
+    """Tell the operator on one line what storage could not do, and why."""
+    log.warning(
+        "%s %r: storage unavailable: %s (cause: %r)", req.method, req.path, error, error.__cause__
+    )
+
+
+def _queue_not_found(
+    _req: falcon.Request, _resp: falcon.Response, error: QueueNotFound, _params: dict[str, Any]
+) -> None:
+    raise NotFound(f"There is no queue {error.queue!r} in this project.") from error
+
+
+def _item_not_found(
+    _req: falcon.Request,
+    _resp: falcon.Response,
+    error: MessageNotFound | ClaimNotFound,
+    _params: dict[str, Any],
+) -> None:
+    raise NotFound(str(error)) from error
+
+
+def _message_claimed(
+    _req: falcon.Request, _resp: falcon.Response, error: MessageClaimed, _params: dict[str, Any]
+) -> None:
+    raise UnableToDelete(f"{error} A valid claim_id is needed.") from error
+
+
+def _storage_unavailable(
+    req: falcon.Request, _resp: falcon.Response, error: StorageUnavailable, _params: dict[str, Any]
+) -> None:
+    log_unavailable(req, error)
+    failure = FAILURES[req.uri_template or "", req.method]
+    if isinstance(error, StorageConflict):
+        failure += " Others are writing to the queue at the same time."
+    raise TemporarilyUnavailable(failure) from error
+
+
+def _unexpected(
+    req: falcon.Request, _resp: falcon.Response, error: Exception, _params: dict[str, Any]
+) -> None:
+    log.error("%s %r: unexpected error", req.method, req.path, exc_info=error)
+    raise falcon.HTTPInternalServerError(
+        title="Internal server error",
+        description="The server has a defect. Its log tells more.",
+    ) from error
+
+
+HANDLERS: tuple[tuple[type[Exception], Callable[..., None]], ...] = (
+    (QueueNotFound, _queue_not_found),
+    (MessageNotFound, _item_not_found),
+    (ClaimNotFound, _item_not_found),
+    (MessageClaimed, _message_claimed),
+    (StorageUnavailable, _storage_unavailable),
+    (Exception, _unexpected),
+)
+"""Which function answers which exception; Falcon takes the most specific one."""
