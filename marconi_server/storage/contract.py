@@ -182,7 +182,7 @@ class Messages(ABC):
         queue: str,
         client_id: str,
         messages: Sequence[NewMessage],
-    ) -> list[str]:
+    ) -> Sequence[str]:
         """Append the messages, which are at least one, as one batch.
 
         All become visible at once, next to each other, in the order given, behind
@@ -223,7 +223,7 @@ class Messages(ABC):
     @abstractmethod
     def get_many(
         self, project: str | None, queue: str, message_ids: Sequence[str]
-    ) -> list[Message]:
+    ) -> Sequence[Message]:
         """Return the visible messages among the ids, in queue order, each once.
 
         Ids that match nothing, and a missing queue, are passed over in silence.

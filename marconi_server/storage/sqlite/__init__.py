@@ -1,0 +1,1 @@
+"""The embedded driver; begin reading in `driver`."""

@@ -1,0 +1,144 @@
+"""Claims in SQLite.
+
+One live claim (P4): a message row names at most one claim, and naming it happens in the one
+write transaction of the moment, on messages that are free in that same transaction.
+"""
+
+import secrets
+import sqlite3
+from typing import Any
+
+from marconi_server.storage.contract import Claim, Claims, Message
+from marconi_server.storage.errors import ClaimNotFound
+from marconi_server.storage.sqlite.operations import (
+    QUEUE_ID,
+    Operations,
+    free_messages,
+    mint_claim_id,
+    mint_message_id,
+    parse_claim_id,
+    scope,
+)
+
+_NEXT_NUMBER = "SELECT coalesce(max(id), 0) + 1 FROM claim"
+
+_MARK = f"""
+    UPDATE message
+    SET claim_id = :number,
+        claim_count = claim_count + 1,
+        ttl = iif(expires < :until, max(ttl, :life), ttl),
+        expires = max(expires, :until)
+    WHERE rowid IN (SELECT rowid FROM ({free_messages("message.rowid, position")}))
+    RETURNING position, (SELECT salt FROM queue WHERE id = queue_id), ttl,
+        max(:now - created, 0) / 1000, body
+"""  # noqa: S608 - text of this package
+
+_INSERT = f"INSERT INTO claim VALUES (:number, :secret, {QUEUE_ID}, :ttl, :now, :now + :ttl * 1000)"  # noqa: S608
+
+_LIVE = f"""
+    claim.id = :number AND claim.secret = :secret AND claim.queue_id = {QUEUE_ID}
+        AND claim.expires > :now
+"""
+
+_GET = f"""
+    SELECT claim.ttl, max(:now - started, 0) / 1000,
+        position, (SELECT salt FROM queue WHERE id = message.queue_id), message.ttl,
+        max(:now - created, 0) / 1000, body
+    FROM claim CROSS JOIN message ON message.claim_id = claim.id
+    WHERE {_LIVE} AND message.expires > :now
+    ORDER BY position
+"""  # noqa: S608
+
+_RENEW = f"""
+    UPDATE claim SET ttl = :ttl, started = :now, expires = :now + :ttl * 1000 WHERE {_LIVE}
+"""  # noqa: S608
+
+_LENGTHEN = """
+    UPDATE message SET ttl = max(ttl, :life), expires = :until
+    WHERE claim_id = :number AND expires < :until
+"""
+
+_END = f"DELETE FROM claim WHERE {_LIVE}"  # noqa: S608
+_FREE = "UPDATE message SET claim_id = NULL WHERE claim_id = :number"
+
+
+class SQLiteClaims(Operations, Claims):
+    """See `marconi_server.storage.contract.Claims`."""
+
+    def create(
+        self, project: str | None, queue: str, *, ttl: int, grace: int, limit: int
+    ) -> Claim | None:
+        life = ttl + grace
+        secret = secrets.randbits(48)
+        values = {
+            "project": scope(project),
+            "queue": queue,
+            "ttl": ttl,
+            "life": life,
+            "limit": limit,
+            "secret": secret,
+        }
+
+        def work(connection: sqlite3.Connection, now: int) -> Claim | None:
+            (number,) = connection.execute(_NEXT_NUMBER).fetchone()
+            values.update(number=number, now=now, until=now + life * 1000)
+            rows = connection.execute(_MARK, values).fetchall()
+            if not rows:
+                return None
+            connection.execute(_INSERT, values)
+            rows.sort()  # by position: an UPDATE returns them in no promised order
+            messages = [
+                Message(mint_message_id(position, salt), ttl, age, body)
+                for position, salt, ttl, age, body in rows
+            ]
+            return Claim(mint_claim_id(number, secret), ttl, 0, messages)
+
+        return self.writer.write(work)
+
+    def get(self, project: str | None, queue: str, claim_id: str) -> Claim:
+        rows = []
+        if values := _identify(project, queue, claim_id):
+            rows = self.engine.read(_GET, values | {"now": self.now()})
+        if not rows:
+            raise ClaimNotFound(claim_id=claim_id, queue=queue)
+        messages = [
+            Message(mint_message_id(position, salt), ttl, age, body)
+            for _, _, position, salt, ttl, age, body in rows
+        ]
+        return Claim(claim_id, rows[0][0], rows[0][1], messages)
+
+    def renew(
+        self, project: str | None, queue: str, claim_id: str, *, ttl: int, grace: int
+    ) -> None:
+        values = _identify(project, queue, claim_id)
+        if values is None:
+            raise ClaimNotFound(claim_id=claim_id, queue=queue)
+        life = ttl + grace
+
+        def work(connection: sqlite3.Connection, now: int) -> None:
+            values.update(ttl=ttl, life=life, now=now, until=now + life * 1000)
+            if connection.execute(_RENEW, values).rowcount == 0:
+                raise ClaimNotFound(claim_id=claim_id, queue=queue)
+            connection.execute(_LENGTHEN, values)
+
+        self.writer.write(work)
+
+    def release(self, project: str | None, queue: str, claim_id: str) -> None:
+        values = _identify(project, queue, claim_id)
+        if values is None:
+            return
+
+        def work(connection: sqlite3.Connection, now: int) -> None:
+            if connection.execute(_END, values | {"now": now}).rowcount:
+                connection.execute(_FREE, values)
+
+        self.writer.write(work)
+
+
+def _identify(project: str | None, queue: str, claim_id: str) -> dict[str, Any] | None:
+    """Return the parameters of `_LIVE`, or `None` for an id that we cannot have minted."""
+    parsed = parse_claim_id(claim_id)
+    if parsed is None:
+        return None
+    number, secret = parsed
+    return {"project": scope(project), "queue": queue, "number": number, "secret": secret}

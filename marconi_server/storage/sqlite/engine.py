@@ -1,0 +1,220 @@
+"""The database file: opening it, checking it, reading from it, naming its faults."""
+
+import os
+import sqlite3
+from collections import deque
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from marconi_server.storage.errors import StorageUnavailable, StorageUnusable
+from marconi_server.storage.sqlite.filesystem import FileLock, network_filesystem
+
+APPLICATION_ID: Final = 0x4D52434E  # "MRCN", in the header of each of our files
+SCHEMA_VERSION: Final = 1
+_FULL: Final = 2  # of PRAGMA synchronous: a commit is on disk when it returns
+
+# What the engine calls an error and only a bug of ours can cause. It stays what it is.
+_BUGS: Final = frozenset(
+    {
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_MISUSE,
+        sqlite3.SQLITE_RANGE,
+    }
+)
+
+
+def is_fault(error: sqlite3.Error) -> bool:
+    """Tell a fault of the disk or the file from a bug in a statement."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE)
+    return code & 0xFF not in _BUGS  # the low byte of an extended code is the plain one
+
+
+def unavailable(error: sqlite3.Error) -> StorageUnavailable:
+    """Name a fault for the log."""
+    name = getattr(error, "sqlite_errorname", "unknown")
+    return StorageUnavailable(reason=f"SQLite failed: {error} ({name})")
+
+
+class Engine:
+    """One database file, opened by this process.
+
+    Reads run on idle connections from a pool, one at a time on each; in WAL mode they never wait
+    for the writer. A connection that saw a fault is closed, and the next one starts
+    afresh: what goes away by itself needs no restart.
+    """
+
+    def __init__(self, path: Path, *, timeout: float) -> None:
+        self.path = path
+        self.lock = FileLock(path.with_name(path.name + ".lock"))
+        self.closed = False
+        self._timeout = timeout
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._inode = -1
+
+    def prepare(self) -> None:
+        """Create the file or check that it is one of ours.
+
+        :raises StorageUnusable: the place or the file is unfit
+        :raises StorageUnavailable: another program keeps it locked
+        """
+        self._check_place()
+        try:
+            self.lock.open()
+            with self.lock:
+                self._create_or_check()
+        except PermissionError as error:
+            raise StorageUnusable(
+                reason=f"The database {self.path} cannot be opened: {error.strerror}.",
+                remedy="Give the user of the server the right to write the file and its folder.",
+            ) from error
+        except sqlite3.Error as error:
+            raise self._unfit(error) from error
+        self._inode = self.path.stat().st_ino
+
+    def _check_place(self) -> None:
+        folder = self.path.parent
+        if not folder.is_dir():
+            raise StorageUnusable(
+                reason=f"The folder {folder} of the database does not exist.",
+                remedy="Create it, or name another file with the option database"
+                " in [drivers:storage:sqlite].",
+            )
+        if kind := network_filesystem(folder):
+            raise StorageUnusable(
+                reason=f"The folder {folder} is on a network file system ({kind}),"
+                " where SQLite's locks cannot be trusted.",
+                remedy="Put the database on a local disk, or use the mongodb driver.",
+            )
+
+    def _create_or_check(self) -> None:
+        connection = self._open("rwc")
+        try:
+            if connection.execute("PRAGMA schema_version").fetchone() == (0,):
+                self._create(connection)
+            self._check_ours(connection)  # before anything is changed in it
+            self._check_durable(connection)
+        finally:
+            connection.close()
+
+    def _create(self, connection: sqlite3.Connection) -> None:
+        schema = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {schema} PRAGMA application_id = {APPLICATION_ID};"
+            f" PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+        )
+
+    def _check_ours(self, connection: sqlite3.Connection) -> None:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        if application != APPLICATION_ID:
+            raise StorageUnusable(
+                reason=f"The file {self.path} is a database of some other program.",
+                remedy="Name another file.",
+            )
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version != SCHEMA_VERSION:
+            raise StorageUnusable(
+                reason=f"The database {self.path} has schema version {version};"
+                f" this release knows version {SCHEMA_VERSION} only.",
+                remedy="Run the release that wrote it, or name another file.",
+            )
+
+    def _check_durable(self, connection: sqlite3.Connection) -> None:
+        (journal,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
+        if (journal, synchronous) != ("wal", _FULL):
+            raise StorageUnusable(
+                reason=f"SQLite refuses durable commits on {self.path}:"
+                f" its journal_mode is {journal!r} and synchronous is {synchronous!r}.",
+                remedy="Put the database on a local disk that supports shared memory.",
+            )
+        connection.execute("BEGIN IMMEDIATE")  # proves that the file can be written
+        connection.execute("ROLLBACK")
+
+    def _unfit(self, error: sqlite3.Error) -> StorageUnusable | StorageUnavailable:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            return StorageUnusable(
+                reason=f"The file {self.path} is not a database, or is damaged: {error}.",
+                remedy="Name another file, or restore this one from a backup.",
+            )
+        if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+            return StorageUnusable(
+                reason=f"The database {self.path} cannot be opened for writing: {error}.",
+                remedy="Give the user of the server the right to write the file and its folder.",
+            )
+        return unavailable(error)
+
+    def connect(self) -> sqlite3.Connection:
+        """Open one more connection to the file that was prepared.
+
+        :raises StorageUnavailable: it cannot be opened, or is another file by now
+        """
+        self.check()
+        try:
+            return self._open("rw")
+        except sqlite3.Error as error:
+            raise unavailable(error) from error
+
+    def _open(self, mode: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=self._timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        connection.execute(f"PRAGMA synchronous = {_FULL}")  # what is built in differs
+        return connection
+
+    def check(self) -> None:
+        """Refuse to go on with a file that is no longer the one at its path.
+
+        Without this, a database that was moved away or replaced under a running server
+        would go on taking messages that nobody ever finds again.
+
+        :raises StorageUnavailable: the store is closed, or the file is gone or another one
+        """
+        if self.closed:
+            raise StorageUnavailable(reason="The store is closed.")
+        try:
+            inode = os.stat(self.path).st_ino
+        except OSError as error:
+            raise StorageUnavailable(
+                reason=f"The database {self.path} cannot be reached: {error.strerror}."
+            ) from error
+        if inode != self._inode:
+            raise StorageUnavailable(
+                reason=f"The database {self.path} was replaced while the server ran;"
+                " restart the server to use the new file."
+            )
+
+    def read(self, statement: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
+        """Run one statement on its own snapshot and return all rows.
+
+        :raises StorageUnavailable: the engine failed
+        """
+        self.check()
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self.connect()
+        try:
+            rows = connection.execute(statement, parameters).fetchall()
+        except sqlite3.Error as error:
+            connection.close()
+            if is_fault(error):
+                raise unavailable(error) from error
+            raise
+        self._idle.append(connection)
+        return rows
+
+    def close(self) -> None:
+        """Close idle connections and refuse further use."""
+        self.closed = True
+        while self._idle:
+            self._idle.pop().close()
+        self.lock.close()
