@@ -1,0 +1,84 @@
+"""The app as the tests meet it: over a real store, with a clock that they move."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from marconi_server.settings import Limits, Settings
+from marconi_server.storage.conformance import ManualClock
+from marconi_server.storage.contract import Store
+from marconi_server.storage.sqlite.driver import SQLiteStore
+from marconi_server.wsgi import build_app
+from tests.api.client import Client, Queue, WsgiApp
+from tests.support.faulty import FaultyStore
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "case(*numbers): the conformance cases that a test shows")
+    config.addinivalue_line("markers", "limits(**options): run with these options of [transport]")
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+def open_sqlite(folder: Path, clock: ManualClock) -> Store:
+    return SQLiteStore.open(SQLiteStore.Options(database=str(folder / "marconi.db")), clock)
+
+
+STORES = {"sqlite": open_sqlite}
+
+
+@pytest.fixture(params=STORES)
+def store(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock
+) -> Iterator[FaultyStore]:
+    """Give an empty store of each kind; it has to end its threads when it is closed."""
+    threads = set(threading.enumerate())
+    store = FaultyStore(STORES[request.param](tmp_path, clock))
+    yield store
+    store.close()
+    assert set(threading.enumerate()) <= threads
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest) -> Settings:
+    """Give the defaults, with the options that the test's marker `limits` changes."""
+    marker = request.node.get_closest_marker("limits")
+    return replace(Settings(), limits=replace(Limits(), **(marker.kwargs if marker else {})))
+
+
+@pytest.fixture
+def app(settings: Settings, store: FaultyStore) -> WsgiApp:
+    return build_app(settings, store)
+
+
+@pytest.fixture
+def client(app: WsgiApp) -> Client:
+    """Give a client of the fresh project P."""
+    return Client(app, uuid4().hex)
+
+
+@pytest.fixture
+def other(client: Client) -> Client:
+    """Give a client of the fresh project P2."""
+    return client.of(uuid4().hex)
+
+
+@pytest.fixture
+def queue(client: Client) -> Queue:
+    """Give the fresh queue Q of project P."""
+    queue = Queue(client, f"q-{uuid4().hex}")
+    client.create(queue.name)
+    return queue
+
+
+@pytest.fixture
+def missing(client: Client) -> Queue:
+    """Give the queue Qx, which was never created."""
+    return Queue(client, f"x-{uuid4().hex}")
