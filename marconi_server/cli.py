@@ -1,0 +1,188 @@
+"""The command `marconi-server`: runs the service, or checks what it would run."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from marconi_server import __version__
+from marconi_server import settings as configuration
+from marconi_server.settings import Drivers, General, Settings, SettingsError, Wsgi
+from marconi_server.storage import registry
+from marconi_server.storage.errors import StorageError
+
+logger = logging.getLogger(__name__)
+
+FAILED: Final = 2
+"""Exit status if the command could not do what it was asked to."""
+
+EXAMPLES: Final = """\
+examples:
+  marconi-server --embedded                     try it: SQLite, no authentication, port 8888
+  marconi-server --embedded queues.db --port 0  messages in this file, on any free port
+  marconi-server                                serve as /etc/marconi/marconi.conf says
+  marconi-server --config-file marconi.conf     serve as this file says
+  marconi-server check                          is the configuration right, does the store open?
+
+signals: TERM answers the requests in flight and stops, HUP reads the configuration again.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line."""
+        self.exit(FAILED, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="marconi-server",
+        description="A queue server that speaks the OpenStack Marconi v1 API.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=["check"],
+        help="read the configuration, open the store, say what is wrong, and serve nothing",
+    )
+    parser.add_argument(
+        "--config-file",
+        metavar="FILE",
+        action="append",
+        help="read this file in place of the default ones; may be given several times, "
+        "a later file wins over an earlier",
+    )
+    parser.add_argument(
+        "--embedded",
+        metavar="FILE",
+        nargs="?",
+        const="",
+        help="keep messages in this SQLite file (by default marconi/marconi.db in the user's "
+        "state folder), without authentication; reads no default configuration files",
+    )
+    parser.add_argument("--bind", metavar="ADDRESS", help="address or host name to listen on")
+    parser.add_argument("--port", metavar="PORT", help="TCP port to listen on; 0 takes a free one")
+    parser.add_argument("--workers", metavar="N", help="number of worker processes")
+    parser.add_argument("--threads", metavar="N", help="threads of each worker")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the configuration comes from."""
+
+    files: list[str]
+    overrides: dict[tuple[str, str], Any]
+
+    def load(self) -> Settings:
+        """Read it and warn of what may be typos.
+
+        :raises SettingsError: it is wrong
+        :raises StorageUnusable: there is no such storage driver
+        """
+        settings = configuration.load(self.files, self.overrides)
+        for line in configuration.unknown_options(self.files, settings):
+            logger.warning(line)
+        return settings
+
+
+def _source(arguments: argparse.Namespace) -> _Source:
+    """Turn the command line into files and overrides.
+
+    :raises SettingsError: the default folder of the database cannot be made
+    """
+    overrides: dict[tuple[str, str], Any] = {
+        (Wsgi.GROUP, name): getattr(arguments, name)
+        for name in ("bind", "port", "workers", "threads")
+        if getattr(arguments, name) is not None
+    }
+    files: list[str] = arguments.config_file or []
+    if arguments.embedded is None:
+        files = files or configuration.default_files()
+    else:
+        database = arguments.embedded or _default_database()
+        overrides[General.GROUP, "auth_strategy"] = ""
+        overrides[Drivers.GROUP, "storage"] = "sqlite"
+        overrides["drivers:storage:sqlite", "database"] = os.path.abspath(database)
+    return _Source([os.path.abspath(file) for file in files], overrides)
+
+
+def _default_database() -> Path:
+    """Return the database of `--embedded` without a file, and make its folder."""
+    try:
+        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        folder = Path(home) / "marconi"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home
+        raise SettingsError(
+            f"the folder of the default database cannot be made: {error}; "
+            "name a file: --embedded FILE"
+        ) from error
+    return folder / "marconi.db"
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - the answer of a command
+
+
+def _check(source: _Source) -> None:
+    """Say in words what the configuration is and whether its store opens."""
+    _say(f"Configuration files: {', '.join(source.files) or 'none, defaults only'}")
+    settings = source.load()
+    wsgi, limits = settings.wsgi, settings.limits
+    _say(f"Address: {wsgi.bind}, port {wsgi.port}")
+    _say(f"Processes: {wsgi.workers} workers of {wsgi.threads} threads")
+    _say(
+        f"Largest bodies: {limits.max_message_size} bytes for a post, "
+        f"{limits.max_queue_metadata} for metadata, {limits.max_claim_body} for a claim"
+    )
+    _say(f"Storage: {settings.drivers.storage}")
+    for each in configuration.options(type(settings.store)):
+        _say(f"  {each.name} = {getattr(settings.store, each.name)}")
+    registry.check_store(settings)
+    _say("The store opens and answers. All is well.")
+
+
+def _serve(source: _Source, *, embedded: bool) -> None:
+    """Serve until a signal stops it."""
+    from marconi_server.service import Service  # what `check` and `--help` do not need
+
+    def announce(url: str) -> None:
+        if embedded:
+            _say(f"The queue server listens on {url}")
+            _say(f"Try: curl -i -X PUT {url}/v1/queues/demo")
+
+    Service(source.load, announce).run()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status.
+
+    :raises SystemExit: argparse and gunicorn end the process in this way
+    """
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S%z",
+    )
+    try:
+        source = _source(arguments)
+        if arguments.command == "check":
+            _check(source)
+        else:
+            _serve(source, embedded=arguments.embedded is not None)
+    except (SettingsError, StorageError) as error:
+        sys.stderr.write(f"marconi-server: {error}\n")
+        return FAILED
+    except KeyboardInterrupt:
+        return 130  # as shells report SIGINT
+    return 0

@@ -1,0 +1,168 @@
+"""The HTTP service: its listening socket, gunicorn's master around it, and the reload."""
+
+import errno
+import logging
+import os
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.errors import AppImportError
+from gunicorn.glogging import Logger
+from gunicorn.workers.base import Worker as BaseWorker
+
+from marconi_server.settings import Settings, SettingsError, Wsgi
+from marconi_server.storage import registry
+from marconi_server.storage.errors import StorageError, StorageUnusable
+from marconi_server.wsgi import Application
+
+logger = logging.getLogger(__name__)
+
+LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(message)s"
+LOG_TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%z"
+
+_SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - heartbeats must not wait for a disk
+
+
+class Log(Logger):  # type: ignore[misc] # gunicorn has no types
+    """gunicorn's log in the format of ours."""
+
+    error_fmt = LOG_FORMAT
+    datefmt = LOG_TIME_FORMAT
+
+
+class Service(BaseApplication):  # type: ignore[misc] # gunicorn has no types
+    """gunicorn, run from our settings.
+
+    The socket is bound and the store is proven before gunicorn starts, so that what is
+    wrong there is one line. Each worker opens the store for itself, after the fork.
+    """
+
+    def __init__(
+        self, read_settings: Callable[[], Settings], announce: Callable[[str], None]
+    ) -> None:
+        """Read the settings, bind the socket and prove the store.
+
+        `read_settings` is asked again on SIGHUP. `announce` gets the URL once it listens.
+
+        :raises SettingsError: the configuration is wrong, or there is no listening on its address
+        :raises StorageError: the store does not open
+        """
+        self._read_settings = read_settings
+        self._announce = announce
+        self._settings = read_settings()
+        registry.check_store(self._settings)
+        self._bind = _bind(self._settings.wsgi)
+        self._application: Application | None = None
+        super().__init__(prog="marconi-server")
+
+    def load_config(self) -> None:
+        """Hand our settings to gunicorn; called by it at the start and at a reload."""
+        wsgi = self._settings.wsgi
+        values = {
+            "bind": self._bind,
+            "workers": wsgi.workers,
+            "threads": wsgi.threads,
+            "worker_class": "marconi_server.server.worker.Worker",
+            "worker_connections": wsgi.connections,
+            "keepalive": wsgi.keepalive,
+            "graceful_timeout": wsgi.graceful_timeout,
+            "worker_tmp_dir": _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None,
+            "control_socket_disable": True,
+            "logger_class": Log,
+            "proc_name": "marconi-server",
+            "when_ready": self._when_ready,
+            "post_fork": self._post_fork,
+            "worker_exit": self._worker_exit,
+        }
+        for name, value in values.items():
+            self.cfg.set(name, value)
+
+    def reload(self) -> None:
+        """Take over a changed configuration (SIGHUP), or keep the old one if it is wrong."""
+        try:
+            settings = self._read_settings()
+            registry.check_store(settings)
+            if (settings.wsgi.bind, settings.wsgi.port) != (
+                self._settings.wsgi.bind,
+                self._settings.wsgi.port,
+            ):
+                self._bind = _bind(settings.wsgi)
+        except (SettingsError, StorageError) as error:
+            logger.error("Not reloaded, the old configuration stays in force: %s", error)
+            return
+        self._settings = settings
+        super().reload()
+
+    def load(self) -> Any:
+        """Return the WSGI application of this worker; called by gunicorn in each."""
+        self._application = Application(self._settings)
+        try:
+            return self._application.open()
+        except StorageUnusable as error:
+            # gunicorn prints this one without a traceback, and stops instead of trying for ever.
+            raise AppImportError(str(error)) from error
+        except StorageError:
+            return self._application  # answers 503 and goes on trying
+
+    def _when_ready(self, arbiter: Arbiter) -> None:
+        self._announce(_url(arbiter.LISTENERS[0].sock))
+
+    def _post_fork(self, _arbiter: Arbiter, worker: BaseWorker) -> None:
+        """Give the worker what gunicorn has no settings for: see `server.worker.Worker`."""
+        worker.request_timeout = self._settings.wsgi.request_timeout
+        worker.max_body = self._settings.limits.largest_body
+
+    def _worker_exit(self, _arbiter: Arbiter, _worker: BaseWorker) -> None:
+        if self._application is not None:
+            self._application.close()
+
+
+def _bind(wsgi: Wsgi) -> str:
+    """Bind the listening socket and return it in gunicorn's form, which then owns it.
+
+    gunicorn itself would try a busy port for five seconds, and then log many lines.
+
+    :raises SettingsError: there is no listening on this address
+    """
+    try:
+        addresses = socket.getaddrinfo(
+            wsgi.bind, wsgi.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except (socket.gaierror, UnicodeError) as error:
+        raise SettingsError(
+            f"option bind of [{wsgi.GROUP}] is {wsgi.bind!r}, which is neither an address nor a "
+            f"known host name ({error}); 127.0.0.1 is this machine only, 0.0.0.0 all networks"
+        ) from error
+    family, kind, protocol, _, address = addresses[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        # Two sockets may be bound to one port as long as none of them listens.
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise SettingsError(_refusal(wsgi, error)) from error
+    return f"fd://{listener.detach()}"
+
+
+def _refusal(wsgi: Wsgi, error: OSError) -> str:
+    """Say why there is no listening on an address, and what to do."""
+    port = f"port {wsgi.port} of {wsgi.bind}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{port} is in use; stop what listens there, or choose another with --port"
+    if error.errno == errno.EACCES:
+        return f"{port} needs privileges; choose one above 1023 with --port"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{wsgi.bind} is not an address of this machine; choose another with --bind"
+    return f"{port} cannot be listened on: {error.strerror}; see --bind and --port"
+
+
+def _url(listener: socket.socket) -> str:
+    """Return the URL of a listening socket as seen from this machine."""
+    host, port, *_ = listener.getsockname()
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared only
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
