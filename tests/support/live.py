@@ -1,0 +1,200 @@
+"""A real `marconi-server`, started for a test and gone after it."""
+
+import os
+import re
+import signal
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+COMMAND = os.path.join(sysconfig.get_path("scripts"), "marconi-server")
+"""The installed command."""
+
+START_SECONDS = 30.0
+"""Bound of the wait for a server that starts; a start takes about one second."""
+
+STOP_SECONDS = 45.0
+"""Bound of the wait for a server that stops: its default grace of 30 s, and some."""
+
+
+class LiveServer:
+    """A running `marconi-server`, in a process group of its own.
+
+    Serves from SQLite on a free port, unless the arguments say otherwise:
+
+    tmp_path  folder for its log and files
+    config    text of a configuration file, given with `--config-file`
+    args      more arguments for the command
+    workers   number of worker processes
+    database  the SQLite file; by default `marconi.db` in `tmp_path`
+    embedded  whether `--embedded` is given; if not, `config` has to choose a store
+    env       more environment variables
+    command   what to run in place of the installed command
+
+    As a context manager it starts at once, answers requests when the block begins, and is
+    killed with all its workers at the end, whatever happened. A server that was stopped or killed
+    can be started again: it gets the same port and the same files.
+    """
+
+    def __init__(
+        self,
+        tmp_path: Path,
+        *,
+        config: str | None = None,
+        args: Sequence[str] = (),
+        workers: int = 2,
+        database: Path | None = None,
+        embedded: bool = True,
+        env: Mapping[str, str] | None = None,
+        command: Sequence[str] = (COMMAND,),
+    ) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="server-", dir=tmp_path))
+        self.config_file = self.folder / "marconi.conf"
+        self.database = database or tmp_path / "marconi.db"
+        self.port = 0
+        self._log_file = self.folder / "stderr.log"
+        self._output_file = self.folder / "stdout.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._environment = {**os.environ, **(env or {})}
+        self._workers = workers
+        self._arguments = [*command, "--workers", str(workers), *args]
+        if embedded:
+            self._arguments += ["--embedded", str(self.database)]
+        if config is not None:
+            self.config_file.write_text(config)
+            self._arguments += ["--config-file", str(self.config_file)]
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the master."""
+        assert self._process is not None, "the server was never started"
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start the server and wait until it answers; on the old port if it ran before."""
+        assert self._process is None or self._process.returncode is not None, "it still runs"
+        with self._log_file.open("ab") as log, self._output_file.open("ab") as output:
+            seen = log.tell()
+            self._process = subprocess.Popen(
+                [*self._arguments, "--port", str(self.port)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,
+            )
+        self.wait_until(lambda: self._listens(seen), START_SECONDS, "does not listen")
+        self.wait_until(self._is_complete, START_SECONDS, "does not start all workers")
+        self.wait_until(self.is_healthy, START_SECONDS, "does not answer")
+
+    def stop(self) -> None:
+        """Stop the server with SIGTERM; it has to end with exit status 0."""
+        assert self._process is not None, "the server was never started"
+        self._process.send_signal(signal.SIGTERM)
+        status = self._process.wait(STOP_SECONDS)
+        assert status == 0, f"exit status {status}\n{self.log()}"
+
+    def reload(self) -> None:
+        """Send SIGHUP and wait until all workers were replaced, or the reload was refused."""
+        before, seen = set(self.worker_pids()), len(self.log())
+        os.kill(self.pid, signal.SIGHUP)
+
+        def done() -> bool:
+            replaced = "Hang up" in self.log()[seen:] and not before & set(self.worker_pids())
+            return replaced and self._is_complete()
+
+        self.wait_until(done, STOP_SECONDS, "does not replace its workers")
+        self.wait_until(self.is_healthy, START_SECONDS, "does not answer")
+
+    def kill(self) -> None:
+        """Kill the master and all workers with SIGKILL, if any are left."""
+        if self._process is None:
+            return
+        with suppress(ProcessLookupError):  # all of the group may be gone
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def log(self) -> str:
+        """What the server wrote to stderr so far, over all its starts."""
+        return self._log_file.read_text(errors="replace")
+
+    def output(self) -> str:
+        """What the server wrote to stdout so far, over all its starts."""
+        return self._output_file.read_text(errors="replace")
+
+    def worker_pids(self) -> list[int]:
+        """The process ids of the workers that are alive now."""
+        return children(self.pid)
+
+    def is_healthy(self) -> bool:
+        """Ask `/v1/health` on a connection of its own."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=START_SECONDS)
+        try:
+            connection.request("GET", "/v1/health")
+            return connection.getresponse().status == 204
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float, complaint: str) -> None:
+        """Poll a condition; fail with the log when the server ends or the time is up."""
+        assert self._process is not None, "the server was never started"
+        deadline = time.monotonic() + seconds
+        while not condition():
+            status = self._process.poll()
+            assert status is None, f"the server ended with status {status}\n{self.log()}"
+            assert time.monotonic() < deadline, f"the server {complaint}\n{self.log()}"
+            time.sleep(0.02)
+
+    def _is_complete(self) -> bool:
+        return len(self.worker_pids()) == self._workers
+
+    def _listens(self, seen: int) -> bool:
+        found = re.search(r"Listening at: http://\S+:(\d+)", self.log()[seen:])
+        if found is None:
+            return False
+        self.port = int(found[1])
+        return True
+
+
+def children(pid: int) -> list[int]:
+    """Return the process ids of the living children of a process, in ascending order."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # pid (name) state parent ...; the name may hold blanks and parentheses
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended meanwhile
+        if int(parent) == pid and state != "Z":
+            found.append(int(stat.parent.name))
+    return sorted(found)
