@@ -167,12 +167,12 @@ class Queue:
         href: str = answer.json()["resources"][0]
         return href
 
-    def list(self, query: str = "", client_id: str | None = C1, **more: Any) -> Answer:
+    def page(self, query: str = "", client_id: str | None = C1, **more: Any) -> Answer:
         return self.client.get(self.messages + query, client_id=client_id, **more)
 
     def listed(self, query: str = "?echo=true&limit=20", client_id: str = C1) -> list[str]:
         """Give the hrefs of one page of messages, `[]` for a 204."""
-        answer = self.list(query, client_id)
+        answer = self.page(query, client_id)
         if answer.status == 204:
             return []
         assert answer.status == 200

@@ -27,7 +27,7 @@ API_CALL = "Invalid API call"
 @pytest.mark.case(175)
 def test_two(queue: Queue) -> None:
     queue.post_n(2)
-    answer = queue.list("?echo=true")
+    answer = queue.page("?echo=true")
     assert answer.status == 200
     assert answer.headers["Content-Location"] == f"{queue.messages}?echo=true"
     assert set(answer.json()) == {"messages", "links"}
@@ -38,7 +38,7 @@ def test_two(queue: Queue) -> None:
 @pytest.mark.case(176)
 def test_each_message(client: Client, queue: Queue) -> None:
     hrefs = queue.post_n(2)
-    messages = queue.list("?echo=true").json()["messages"]
+    messages = queue.page("?echo=true").json()["messages"]
     assert [set(message) for message in messages] == [{"href", "ttl", "age", "body"}] * 2
     assert hrefs_of(messages) == hrefs
     assert all(href.startswith(f"{queue.messages}/") for href in hrefs)
@@ -48,7 +48,7 @@ def test_each_message(client: Client, queue: Queue) -> None:
 @pytest.mark.case(177)
 def test_link(queue: Queue) -> None:
     queue.post_n(2)
-    link = next_link(queue.list("?echo=true"))
+    link = next_link(queue.page("?echo=true"))
     assert link.startswith(f"{queue.messages}?")
     query = query_of(link)
     assert set(query) == {"marker", "echo"}
@@ -65,7 +65,7 @@ def test_ten_by_default(queue: Queue) -> None:
 def test_pages(client: Client, queue: Queue) -> None:
     hrefs = queue.post_n(10)
     sizes, seen = [], []
-    answer = queue.list("?limit=3&echo=true")
+    answer = queue.page("?limit=3&echo=true")
     while answer.status == 200:
         page = hrefs_of(answer.json()["messages"])
         sizes.append(len(page))
@@ -81,7 +81,7 @@ def test_pages(client: Client, queue: Queue) -> None:
 @pytest.mark.case(180)
 def test_poll_the_last_link(client: Client, queue: Queue) -> None:
     queue.post_n(3)
-    link = next_link(queue.list("?echo=true"))
+    link = next_link(queue.page("?echo=true"))
     assert client.get(link, client_id=C1).status == 204
     hrefs = queue.post_n(1)
     answer = client.get(link, client_id=C1)
@@ -98,7 +98,7 @@ def test_limit_above_the_default(queue: Queue) -> None:
 @pytest.mark.case(182, 183)
 def test_no_echo(queue: Queue) -> None:
     hrefs = queue.post_n(2, client_id=C1)
-    assert queue.list(client_id=C1).status == 204
+    assert queue.page(client_id=C1).status == 204
     assert queue.listed("", C2) == hrefs
 
 
@@ -116,63 +116,63 @@ def test_same_uuid_in_another_form(queue: Queue) -> None:
     uuid = UUID("5f2c9cd4-91a3-4b6e-a0f3-0d6c7f9e8b1a")
     queue.post_n(1, client_id=str(uuid))
     for form in (str(uuid), str(uuid).upper(), uuid.hex, uuid.hex.upper()):
-        assert queue.list(client_id=form).status == 204
-    assert queue.list(client_id=str(uuid4())).status == 200
+        assert queue.page(client_id=form).status == 204
+    assert queue.page(client_id=str(uuid4())).status == 200
 
 
 @pytest.mark.case(186)
 def test_letter_case_of_a_word_matters(queue: Queue) -> None:
     hrefs = queue.post_n(1, client_id="abc")
-    assert queue.list(client_id="abc").status == 204
+    assert queue.page(client_id="abc").status == 204
     assert queue.listed("", "ABC") == hrefs
 
 
 @pytest.mark.case(187)
 def test_empty_queue(queue: Queue) -> None:
-    answer = queue.list()
+    answer = queue.page()
     assert_empty(answer, 204)
     assert answer.headers["Content-Location"] == queue.messages
 
 
 @pytest.mark.case(188)
 def test_missing_queue(missing: Queue) -> None:
-    assert missing.list().status == 204
+    assert missing.page().status == 204
 
 
 @pytest.mark.case(189, 190)
 def test_no_client_id(queue: Queue, missing: Queue) -> None:
     for answer in (
-        missing.list(client_id=None),
-        queue.list(client_id=None),
-        queue.list("?echo=true", client_id=None),
+        missing.page(client_id=None),
+        queue.page(client_id=None),
+        queue.page("?echo=true", client_id=None),
     ):
         assert_error(answer, 400, "Missing header")
 
 
 @pytest.mark.case(191)
 def test_empty_client_id(queue: Queue) -> None:
-    assert_error(queue.list("?limit=3&echo=true", client_id=""), 400, API_CALL)
+    assert_error(queue.page("?limit=3&echo=true", client_id=""), 400, API_CALL)
 
 
 @pytest.mark.case(192)
 @pytest.mark.limits(client_id_uuid_safe="strict")
 @pytest.mark.parametrize("client_id", ["QClient", "1234"])
 def test_strict_client_id(queue: Queue, client_id: str) -> None:
-    assert_error(queue.list(client_id=client_id), 400, API_CALL)
-    assert queue.list(client_id=str(uuid4())).status == 204
+    assert_error(queue.page(client_id=client_id), 400, API_CALL)
+    assert queue.page(client_id=str(uuid4())).status == 204
 
 
 @pytest.mark.case(193)
 @pytest.mark.parametrize("limit", [0, -100, 21, 30, 10**19, -(10**19)])
 def test_limit_out_of_range(queue: Queue, limit: int) -> None:
-    assert_error(queue.list(f"?limit={limit}"), 400, API_CALL)
-    assert queue.list("?limit=20").status == 204
+    assert_error(queue.page(f"?limit={limit}"), 400, API_CALL)
+    assert queue.page("?limit=20").status == 204
 
 
 @pytest.mark.case(194)
 @pytest.mark.parametrize("query", ["limit=x", "echo=1", "echo=TRUE", "include_claimed=on"])
 def test_parameter_of_wrong_type(queue: Queue, query: str) -> None:
-    assert_error(queue.list(f"?{query}"), 400, "Invalid query parameter")
+    assert_error(queue.page(f"?{query}"), 400, "Invalid query parameter")
 
 
 @pytest.mark.case(195)
@@ -185,9 +185,9 @@ def test_forms_of_true(queue: Queue, value: str) -> None:
 @pytest.mark.case(196)
 def test_marker_that_makes_no_sense(queue: Queue) -> None:
     queue.post_n(5)
-    assert queue.list("?marker=sfhlsfdjh2048&limit=3&echo=true").status == 204
-    assert queue.list("?marker=invalid").status == 204
-    assert queue.list("?marker=invalid&echo=true").status == 204
+    assert queue.page("?marker=sfhlsfdjh2048&limit=3&echo=true").status == 204
+    assert queue.page("?marker=invalid").status == 204
+    assert queue.page("?marker=invalid&echo=true").status == 204
 
 
 @pytest.mark.case(197)
@@ -199,7 +199,7 @@ def test_empty_marker(queue: Queue) -> None:
 @pytest.mark.case(198)
 def test_marker_outlives_its_message(client: Client, queue: Queue) -> None:
     hrefs = queue.post_n(5)
-    link = next_link(queue.list("?limit=3&echo=true"))
+    link = next_link(queue.page("?limit=3&echo=true"))
     client.delete(queue.messages + ids_query(hrefs[:3]))
     answer = client.get(link, client_id=C1)
     assert hrefs_of(answer.json()["messages"]) == hrefs[3:]
@@ -211,7 +211,7 @@ def test_include_claimed(queue: Queue) -> None:
     _, claimed = queue.claimed()
     assert claimed == hrefs[:10]
     assert queue.listed("?echo=true") == hrefs[10:]
-    answer = queue.list("?echo=true&include_claimed=true")
+    answer = queue.page("?echo=true&include_claimed=true")
     assert hrefs_of(answer.json()["messages"]) == hrefs[:10]
     assert query_of(next_link(answer))["include_claimed"] == "true"
 
@@ -223,7 +223,7 @@ def test_claimed_is_left_out(queue: Queue, query: str) -> None:
     queue.claimed("?limit=1")
     assert queue.listed(f"?echo=true{query}") == hrefs[1:]
     queue.claimed("?limit=1")
-    assert queue.list(f"?echo=true{query}").status == 204
+    assert queue.page(f"?echo=true{query}").status == 204
 
 
 @pytest.mark.case(202)
@@ -287,5 +287,5 @@ def test_with_body(client: Client, queue: Queue) -> None:
 def test_age(queue: Queue, clock: ManualClock) -> None:
     queue.post_n(1, ttl=300)
     clock.advance(2)
-    [message] = queue.list("?echo=true").json()["messages"]
+    [message] = queue.page("?echo=true").json()["messages"]
     assert (message["age"], message["ttl"]) == (2, 300)

@@ -82,10 +82,10 @@ def test_same_id_three_times(client: Client, queue: Queue) -> None:
 @pytest.mark.case(215)
 def test_empty_ids_is_a_listing(queue: Queue) -> None:
     hrefs = queue.post_n(1)
-    answer = queue.list("?ids=&echo=true")
+    answer = queue.page("?ids=&echo=true")
     assert hrefs_of(answer.json()["messages"]) == hrefs
     assert next_link(answer)
-    assert queue.list("?ids=&echo=true", client_id=None).status == 400
+    assert queue.page("?ids=&echo=true", client_id=None).status == 400
 
 
 @pytest.mark.case(216)

@@ -27,7 +27,7 @@ def test_expired_message(client: Client, queue: Queue, clock: ManualClock) -> No
 def test_all_expired(client: Client, queue: Queue, clock: ManualClock) -> None:
     queue.post_n(3, ttl=60)
     clock.advance(61)
-    assert queue.list("?echo=true").status == 204
+    assert queue.page("?echo=true").status == 204
     stats = client.get(f"{queue.path}/stats").json()
     assert stats == {"messages": {"claimed": 0, "free": 0, "total": 0}}
     assert queue.claim().status == 204

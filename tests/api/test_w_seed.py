@@ -54,7 +54,7 @@ def test_transcript(seed: Queue, clock: ManualClock) -> None:
     second, third = answer.json()["resources"]
     assert answer.headers["Location"] == f"{seed.messages}?ids={id_of(second)},{id_of(third)}"
     # 8
-    answer = seed.list("?echo=true", "QClient", headers=TOKEN)
+    answer = seed.page("?echo=true", "QClient", headers=TOKEN)
     assert answer.status == 200
     assert answer.headers["Content-Location"] == f"{seed.messages}?echo=true"
     assert [message["body"] for message in answer.json()["messages"]] == BODIES
@@ -62,7 +62,7 @@ def test_transcript(seed: Queue, clock: ManualClock) -> None:
     assert set(query_of(next_link(answer))) == {"marker", "echo"}
     assert query_of(next_link(answer))["echo"] == "true"
     # 10
-    answer = seed.list(f"?echo=true&ids={id_of(first)}", "QClient", headers=TOKEN)
+    answer = seed.page(f"?echo=true&ids={id_of(first)}", "QClient", headers=TOKEN)
     assert answer.status == 200
     assert set(answer.json()) == {"messages"}
     assert [message["body"] for message in answer.json()["messages"]] == BODIES[:1]
