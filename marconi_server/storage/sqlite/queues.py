@@ -45,7 +45,7 @@ _SET_METADATA = """
 # The counters, less what has expired and was not swept yet. A message never expires before its
 # claim, so what carries an expired claim is the only thing counted wrongly as claimed.
 _STATS = """
-    SELECT queue.total - (SELECT count(*) FROM message
+    SELECT queue.total - (SELECT count(*) FROM message INDEXED BY message_expiry
                           WHERE expires <= :now AND queue_id = queue.id),
            queue.claimed - (SELECT count(*) FROM claim JOIN message ON claim_id = claim.id
                             WHERE claim.expires <= :now AND claim.queue_id = queue.id),
