@@ -122,7 +122,10 @@ class Wsgi:
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits that clients meet; spec section 5."""
+    """Limits that clients meet, all inclusive.
+
+    Names and defaults are those of spec section 5.
+    """
 
     GROUP: ClassVar[str] = "transport"
 
@@ -353,7 +356,10 @@ def unknown_options(files: Sequence[str], settings: Settings) -> list[str]:
         for group, names in _parse(file).items():
             if group not in known:
                 similar = get_close_matches(group, known, n=1, cutoff=0.85)
-                lines += [f"{file}: there is no group [{group}], but [{it}]" for it in similar]
+                lines += [
+                    f"{file}: there is no group [{group}]; did you mean [{each}]?"
+                    for each in similar
+                ]
                 continue
             for name in sorted(names - known[group]):
                 similar = get_close_matches(name, known[group], n=1)
@@ -382,7 +388,7 @@ class _Reader:
             old_names = [cfg.DeprecatedOpt(name, group=group) for group, name in each.old_names]
             conf.register_opt(
                 cfg.Opt(each.name, type=read, default=each.default, deprecated_opts=old_names),
-                group=_oslo_group(each.group),
+                group=each.group,
             )
         # The environment is read here and not by oslo.config: see Option.variables.
         conf([], default_config_files=self._files, default_config_dirs=[], use_env=False)
@@ -400,14 +406,9 @@ class _Reader:
             for file, groups in self._set_in:
                 if any(name in groups.get(group, ()) for group, name in each.names):
                     origin = f"{file}: "
-            group = _oslo_group(each.group)
-            return conf[each.name] if group is None else conf[group][each.name]
+            return conf[each.group][each.name]
         except (SettingsError, cfg.Error) as error:
             raise SettingsError(f"{origin}{error}") from error
-
-
-def _oslo_group(group: str) -> str | None:
-    return None if group == "DEFAULT" else group
 
 
 def _parse(file: str) -> dict[str, set[str]]:
