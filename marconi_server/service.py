@@ -15,7 +15,7 @@ from gunicorn.workers.base import Worker as BaseWorker
 
 from marconi_server.settings import Settings, SettingsError, Wsgi
 from marconi_server.storage import registry
-from marconi_server.storage.errors import StorageError, StorageUnusable
+from marconi_server.storage.errors import StorageError, StorageUnavailable, StorageUnusable
 from marconi_server.wsgi import Application
 
 logger = logging.getLogger(__name__)
@@ -104,8 +104,9 @@ class Service(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         except StorageUnusable as error:
             # gunicorn prints this one without a traceback, and stops instead of trying for ever.
             raise AppImportError(str(error)) from error
-        except StorageError:
-            return self._application  # answers 503 and goes on trying
+        except StorageUnavailable as error:
+            logger.error("The store does not open, requests get 503: %s", error)
+            return self._application  # which goes on trying
 
     def _when_ready(self, arbiter: Arbiter) -> None:
         self._announce(_url(arbiter.LISTENERS[0].sock))
