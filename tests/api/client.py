@@ -220,7 +220,7 @@ def _check(method: str, path: str, answer: Answer) -> None:
         assert document["title"]
         assert document["description"]
     for name in ("Location", "Content-Location"):
-        assert headers[name] is None or headers[name].startswith("/v1/")
+        assert (headers[name] or "/v1/").startswith("/v1/")
 
 
 def assert_error(answer: Answer, status: int, title: str) -> None:

@@ -12,7 +12,7 @@ def test_home(client: Client) -> None:
     answer = client.get("/v1")
     assert answer.status == 200
     assert answer.headers["Content-Type"] == "application/json-home"
-    assert "max-age=86400" in answer.headers["Cache-Control"]
+    assert "max-age=86400" in (answer.headers["Cache-Control"] or "")
     assert isinstance(answer.json()["resources"], dict)
 
 
