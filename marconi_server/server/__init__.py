@@ -1,0 +1,7 @@
+"""The HTTP server: a gunicorn worker class of our own.
+
+worker.py      what gunicorn starts: processes, signals, the loop, the threads
+connection.py  one client: its socket, its states, its deadlines
+http1.py       bytes to requests, without any input or output
+answers.py     what the application answers to bytes, and the server's own refusals
+"""

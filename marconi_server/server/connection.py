@@ -1,0 +1,255 @@
+"""One client: its socket, what it is doing, and until when."""
+
+import selectors
+import socket
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from marconi_server.server.answers import CLOSE, Environ, Refusal
+from marconi_server.server.http1 import Reader, Refused
+
+RECEIVE = 64 * 1024
+"""Bytes taken from a socket at once."""
+
+LINGER_BYTES = 64 * 1024 * 1024
+"""Most bytes that are read and dropped behind a request that was answered unread."""
+
+LINGER_SECONDS = 10.0
+"""How long that may take. A socket closed with bytes unread is reset, and then the client
+may never see the answer (RFC 9112 9.6)."""
+
+CLOSE_SECONDS = 1.0
+"""How long a client may take to close its side behind the last answer."""
+
+FAREWELL_SECONDS = 1.0
+"""How long a stopping worker keeps idle connections: a request may be on its way."""
+
+READ = selectors.EVENT_READ
+WRITE = selectors.EVENT_WRITE
+NEVER = float("inf")
+
+
+class Server(Protocol):
+    """What a connection needs of the worker; times are seconds on the clock of `now`."""
+
+    alive: bool
+    now: float
+    keepalive: float
+    request_timeout: float
+    selector: selectors.BaseSelector
+    log: Any
+
+    def dispatch(self, connection: "Connection", environ: Environ) -> None:
+        """Have the request answered; `connection.answer` gets the answer later."""
+
+    def forget(self, connection: "Connection") -> None:
+        """Let go of a connection that is closed."""
+
+
+class State(Enum):
+    """What a connection is doing."""
+
+    IDLE = auto()  # nothing of a request has arrived
+    READING = auto()  # a request is arriving
+    ANSWERING = auto()  # the application has it
+    WRITING = auto()  # the client takes the answer
+    LINGERING = auto()  # our side is shut; what still arrives is dropped
+
+
+class Connection:
+    """The connection of a client called `peer`. Only the loop touches it.
+
+    When the server's clock passes `deadline`, `expire` is due.
+    """
+
+    __slots__ = (
+        "_dropped",
+        "_events",
+        "_last",
+        "_output",
+        "_patience",
+        "_peer",
+        "_server",
+        "_socket",
+        "deadline",
+        "reader",
+        "state",
+    )
+
+    def __init__(self, server: Server, client: socket.socket, peer: str, reader: Reader) -> None:
+        client.setblocking(False)
+        self._server = server
+        self._socket = client
+        self._peer = peer
+        self._events = 0  # what the selector watches for
+        self._output: bytes | memoryview = b""
+        self._last = False  # close behind the present answer
+        self._patience = 0.0  # seconds to linger then
+        self._dropped = 0
+        self.reader = reader
+        self.state = State.IDLE
+        patience = server.request_timeout if server.alive else FAREWELL_SECONDS
+        self.deadline = server.now + patience
+        self._watch(READ)
+
+    def ready(self) -> None:
+        """Go on: the socket can be read, or written if that is what we wait for."""
+        state = self.state
+        if state is State.IDLE or state is State.READING:
+            self._read()
+        elif state is State.ANSWERING:
+            self._watch(0)  # an early request, or the end: either waits for the answer
+        elif state is State.WRITING:
+            self._write()
+        else:
+            self._drop()
+
+    def answer(self, answer: bytes, *, last: bool) -> None:
+        """Send the answer to the request that was dispatched; close behind it if `last`."""
+        self._output = answer
+        self._last = last
+        self._patience = LINGER_SECONDS if self.reader.truncated else CLOSE_SECONDS
+        self._write()
+
+    def expire(self) -> None:
+        """Stop waiting for the client."""
+        if self.state is State.READING:
+            self._give_up("not complete in time")
+        else:
+            self.close()
+
+    def retire(self) -> None:
+        """Close soon if no request comes: the worker stops."""
+        if self.state is State.IDLE:
+            self.deadline = min(self.deadline, self._server.now + FAREWELL_SECONDS)
+
+    def abandon(self) -> None:
+        """Close now, and tell a client whose request is arriving to send it elsewhere."""
+        if self.state is State.READING:
+            self._refuse(Refusal.BODY_UNREADABLE, "not complete when the worker stopped")
+        self.close()
+
+    def close(self) -> None:
+        """Close at once."""
+        self._watch(0)
+        self._socket.close()
+        self._server.forget(self)
+
+    def _read(self) -> None:
+        data = self._receive()
+        if data:
+            self.reader.feed(data)
+            self._advance()
+        elif data is not None:
+            if self.state is State.READING:
+                self._give_up("ended by the client")
+            else:
+                self.close()
+
+    def _advance(self) -> None:
+        """Dispatch the next request if it is complete."""
+        try:
+            environ = self.reader.next()
+        except Refused as refused:
+            self._refuse(refused.refusal, str(refused))
+            return
+        if environ is not None:
+            self.state = State.ANSWERING
+            self.deadline = NEVER
+            self._server.dispatch(self, environ)
+            return
+        if self.state is State.IDLE and self.reader.started:
+            self.state = State.READING
+            self.deadline = self._server.now + self._server.request_timeout
+        if self.reader.expects_continue:
+            self.reader.expects_continue = False
+            if self._send(b"HTTP/1.1 100 Continue\r\n\r\n") != 25:
+                self.close()  # it does not even take that
+
+    def _give_up(self, reason: str) -> None:
+        in_body = self.reader.in_body
+        self._refuse(Refusal.BODY_UNREADABLE if in_body else Refusal.HEAD_UNREADABLE, reason)
+
+    def _refuse(self, refusal: Refusal, reason: str) -> None:
+        self._server.log.info("Refused a request of %s: %s", self._peer, reason)
+        self._output = refusal.answer().encode("GET", CLOSE)
+        self._last = True
+        self._patience = LINGER_SECONDS
+        self._write()
+
+    def _write(self) -> None:
+        output = self._output
+        sent = self._send(output)
+        if sent == len(output):
+            self._output = b""
+            self._written()
+        elif sent < 0:
+            self.close()
+        else:
+            self._output = memoryview(output)[sent:]
+            if self.state is not State.WRITING:
+                self.state = State.WRITING
+                self.deadline = self._server.now + self._server.request_timeout
+                self._watch(WRITE)
+
+    def _written(self) -> None:
+        if self._last:
+            self._linger()
+            return
+        server = self._server
+        self.state = State.IDLE
+        self.deadline = server.now + (server.keepalive if server.alive else FAREWELL_SECONDS)
+        self._watch(READ)
+        if self.reader.started:
+            self._advance()
+
+    def _linger(self) -> None:
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:  # the client is gone
+            self.close()
+            return
+        self.state = State.LINGERING
+        self.deadline = self._server.now + self._patience
+        self._watch(READ)
+
+    def _drop(self) -> None:
+        data = self._receive()
+        if data is not None:
+            self._dropped += len(data)
+            if not data or self._dropped > LINGER_BYTES:
+                self.close()
+
+    # The socket proper: a TLS connection differs in these.
+
+    def _receive(self) -> bytes | None:
+        """Return what has arrived, nothing at the end, `None` if there is nothing yet."""
+        try:
+            return self._socket.recv(RECEIVE)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            self._server.log.debug("%s is gone: %s", self._peer, error)
+            return b""
+
+    def _send(self, data: bytes | memoryview) -> int:
+        """Return how many bytes were taken, -1 if the client is gone."""
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            self._server.log.debug("%s is gone: %s", self._peer, error)
+            return -1
+
+    def _watch(self, events: int) -> None:
+        if events == self._events:
+            return
+        selector = self._server.selector
+        if not self._events:
+            selector.register(self._socket, events, self.ready)
+        elif events:
+            selector.modify(self._socket, events, self.ready)
+        else:
+            selector.unregister(self._socket)
+        self._events = events

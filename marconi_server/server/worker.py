@@ -1,0 +1,232 @@
+"""The gunicorn worker: one loop that owns the connections, and threads for the requests.
+
+The loop accepts, reads, finds where requests begin and end, and writes. A request gets a
+thread when it is complete, and gives it back with its answer, so that no thread ever
+waits for a client. Nothing of a connection is shared: requests go to the threads through
+one queue, answers come back through another.
+"""
+
+import gc
+import os
+import selectors
+import threading
+import time
+from collections import deque
+from datetime import timedelta
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
+
+from gunicorn.errors import ConfigError
+from gunicorn.http.wsgi import base_environ
+from gunicorn.workers import base
+
+from marconi_server.server.answers import CLOSE, KEEP, Answer, Environ, Refusal
+from marconi_server.server.connection import READ, Connection
+from marconi_server.server.http1 import Reader
+
+TICK = 0.5
+"""Seconds between two looks at deadlines, and signs of life for the arbiter."""
+
+ACCEPTS_PER_TURN = 2
+"""Connections that a turn of the loop accepts: few, so that workers share them evenly."""
+
+
+class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
+    """Serves a WSGI application over HTTP/1.1.
+
+    Of gunicorn's settings it heeds `threads`, `worker_connections`, `keepalive`,
+    `graceful_timeout`, `max_requests`, and those of the arbiter and the logs. Requests are
+    limited by the constants of http1.py and by two attributes that the command sets.
+    """
+
+    alive: bool  # set to false by gunicorn's signal handlers
+
+    max_body: int = 256 * 1024
+    """Bytes of the largest request body that the application takes."""
+
+    request_timeout: float = 30.0
+    """Seconds in which a request has to arrive whole, and the client to take its answer."""
+
+    @classmethod
+    def check_config(cls, cfg: Any, _log: Any) -> None:
+        """Refuse what this worker cannot do; gunicorn calls this before it starts workers.
+
+        :raises gunicorn.errors.ConfigError: TLS is configured
+        """
+        if cfg.is_ssl:
+            raise ConfigError("This server does not speak TLS: remove certfile and keyfile.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.now = time.monotonic()
+        self.keepalive = float(self.cfg.keepalive)
+        self._connections: set[Connection] = set()
+        self._accepting = False
+        self._asleep = False  # whether the loop waits, and has to be woken for an answer
+        self._next_tick = 0.0
+        self._requests: SimpleQueue[tuple[Connection, Environ] | None] = SimpleQueue()
+        self._answers: deque[tuple[Connection, bytes, bool]] = deque()
+
+    def run(self) -> None:
+        """Serve until the arbiter or `max_requests` ends it, then stop gracefully."""
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.PIPE[0], READ, self._woken)
+        self._logs_access = self.log.access_log_enabled
+        self._common: Environ = base_environ(self.cfg)
+        self._common |= {"wsgi.multithread": True, "SCRIPT_NAME": ""}
+        threads = [
+            threading.Thread(target=self._serve, name=f"request-{number}", daemon=True)
+            for number in range(self.cfg.threads)
+        ]
+        for thread in threads:
+            thread.start()
+        # PERF: what exists by now stays; the garbage collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        self._listen(True)
+        while self.alive:
+            self._turn()
+        self._stop()
+        for _ in threads:
+            self._requests.put(None)
+        for thread in threads:
+            thread.join(max(0.0, self._end - time.monotonic()))
+
+    # The loop
+
+    def _turn(self) -> None:
+        """Wait until there is something to do, and do it."""
+        self._asleep = True
+        # An answer that comes after this look at the queue finds us asleep and wakes us.
+        timeout = 0.0 if self._answers else TICK
+        ready = self.selector.select(timeout)
+        self._asleep = False
+        self.now = time.monotonic()
+        for key, _ in ready:
+            key.data()
+        while self._answers:
+            connection, answer, last = self._answers.popleft()
+            connection.answer(answer, last=last)
+        if self.now >= self._next_tick:
+            self._tick()
+
+    def _tick(self) -> None:
+        self._next_tick = self.now + TICK
+        self.notify()
+        if self.alive and self.ppid != os.getppid():
+            self.log.info("Parent changed, shutting down: %s", self)
+            self.alive = False
+        for connection in [one for one in self._connections if one.deadline <= self.now]:
+            connection.expire()
+        self._listen(self.alive)
+
+    def _woken(self) -> None:
+        os.read(self.PIPE[0], 4096)
+
+    def _listen(self, wanted: bool) -> None:
+        """Watch the listeners if it is wanted and there is room for connections."""
+        wanted = wanted and len(self._connections) < self.cfg.worker_connections
+        if wanted == self._accepting:
+            return
+        for listener in self.sockets:
+            if wanted:
+                self.selector.register(
+                    listener, READ, partial(self._accept, listener, ACCEPTS_PER_TURN)
+                )
+            else:
+                self.selector.unregister(listener)
+        self._accepting = wanted
+
+    def _accept(self, listener: Any, most: int) -> None:
+        for _ in range(most):
+            try:
+                client, address = listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:  # no descriptors or memory left: pause until the next tick
+                self.log.error("Cannot accept connections for now: %s", error)
+                self._listen(False)
+                return
+            base = self._base(listener.getsockname(), address)
+            reader = Reader(base, self.max_body)
+            peer = base.get("REMOTE_ADDR", "a local client")
+            self._connections.add(Connection(self, client, peer, reader))
+        self._listen(self.alive)
+
+    def _base(self, server: Any, client: Any) -> Environ:
+        """Return what the environ of every request of a connection contains."""
+        base = self._common.copy()
+        if isinstance(server, tuple):
+            base["SERVER_NAME"], base["SERVER_PORT"] = server[0], str(server[1])
+            base["REMOTE_ADDR"], base["REMOTE_PORT"] = client[0], str(client[1])
+        else:  # a unix socket; PEP 3333 wants these two never to be empty
+            base["SERVER_NAME"], base["SERVER_PORT"] = "localhost", "80"
+        return base
+
+    def forget(self, connection: Connection) -> None:
+        """Let go of a connection that is closed."""
+        self._connections.discard(connection)
+        self._listen(self.alive)
+
+    def _stop(self) -> None:
+        """Answer what has arrived and what is on its way, within the graceful timeout."""
+        self.now = time.monotonic()
+        # The arbiter kills what is left after its timeout: be gone a little before.
+        self._end = self.now + max(0.0, self.cfg.graceful_timeout - 2 * TICK)
+        self._listen(False)
+        for listener in self.sockets:
+            # Connections that the kernel has accepted for us are reset when the last worker
+            # closes the listener. Other workers may go on, but we cannot know: take them.
+            self._accept(listener, self.cfg.backlog)
+            listener.close()
+        for connection in self._connections:
+            connection.retire()
+        while self._connections and self.now < self._end:
+            self._turn()
+        for connection in list(self._connections):
+            connection.abandon()
+
+    # The threads
+
+    def dispatch(self, connection: Connection, environ: Environ) -> None:
+        """Hand a complete request over to the threads: the seam between the two halves."""
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            self.log.info("Stopping after %s requests: %s", self.nr, self)
+            self.alive = False
+        self._requests.put((connection, environ))
+
+    def _serve(self) -> None:
+        """Answer requests, one after the other; every thread of the pool does this."""
+        while (request := self._requests.get()) is not None:
+            connection, environ = request
+            reader = connection.reader  # the loop leaves it alone until the answer is there
+            last = not reader.keep_alive or reader.truncated or not self.alive
+            self._answers.append((connection, self._answer(environ, last), last))
+            if self._asleep:
+                self._asleep = False
+                os.write(self.PIPE[1], b"\0")
+
+    def _answer(self, environ: Environ, last: bool) -> bytes:
+        """Run the application and return its answer, or that of its failure."""
+        start = time.monotonic()
+        method = environ["REQUEST_METHOD"]
+        line = CLOSE if last else KEEP if environ["SERVER_PROTOCOL"] == "HTTP/1.0" else ""
+        answer = Answer()
+        try:
+            answer.run(self.wsgi, environ)
+            encoded = answer.encode(method, line)
+        except BaseException:  # whatever it is, the thread goes on and the client is told
+            self.log.exception("Error handling request %s %s", method, environ["RAW_URI"])
+            answer = Refusal.DEFECT.answer()
+            encoded = answer.encode(method, line)
+        if self._logs_access:
+            fields = [
+                (key[5:].replace("_", "-"), value)
+                for key, value in environ.items()
+                if key.startswith("HTTP_")
+            ]
+            duration = timedelta(seconds=time.monotonic() - start)
+            self.log.access(answer, fields, environ, duration)
+        return encoded
