@@ -3,8 +3,10 @@
 import errno
 import logging
 import os
+import signal
 import socket
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any, Final
 
 from gunicorn.app.base import BaseApplication
@@ -56,6 +58,7 @@ class Service(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         registry.check_store(self._settings)
         self._bind = _bind(self._settings.wsgi)
         self._application: Application | None = None
+        self._early_signals: SimpleQueue[int] = SimpleQueue()
         super().__init__(prog="marconi-server")
 
     def load_config(self) -> None:
@@ -75,6 +78,7 @@ class Service(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "proc_name": "marconi-server",
             "when_ready": self._when_ready,
             "post_fork": self._post_fork,
+            "post_worker_init": self._post_worker_init,
             "worker_exit": self._worker_exit,
         }
         for name, value in values.items():
@@ -111,10 +115,21 @@ class Service(BaseApplication):  # type: ignore[misc] # gunicorn has no types
     def _when_ready(self, arbiter: Arbiter) -> None:
         self._announce(_url(arbiter.LISTENERS[0].sock))
 
-    def _post_fork(self, _arbiter: Arbiter, worker: BaseWorker) -> None:
+    def _post_fork(self, arbiter: Arbiter, worker: BaseWorker) -> None:
         """Give the worker what gunicorn has no settings for: see `server.worker.Worker`."""
+        self._early_signals = arbiter.SIG_QUEUE
         worker.request_timeout = self._settings.wsgi.request_timeout
         worker.max_body = self._settings.limits.largest_body
+
+    def _post_worker_init(self, worker: BaseWorker) -> None:
+        """Heed a stop that was asked for before the worker had signal handlers of its own.
+
+        Until then it has those of the master, which only note the signal in a queue: the
+        worker would go on, and the stop would take the whole graceful timeout.
+        """
+        while not self._early_signals.empty():
+            if self._early_signals.get_nowait() in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+                worker.alive = False
 
     def _worker_exit(self, _arbiter: Arbiter, _worker: BaseWorker) -> None:
         if self._application is not None:
