@@ -168,7 +168,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     :raises SystemExit: argparse and gunicorn end the process in this way
     """
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.embedded == "check":
+        parser.error("write marconi-server check --embedded; a file of that name is ./check")
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",

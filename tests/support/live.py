@@ -32,6 +32,7 @@ class LiveServer:
     tmp_path  folder for its log and files
     config    text of a configuration file, given with `--config-file`
     args      more arguments for the command
+    port      the port, 0 for a free one; `None` leaves it to the configuration
     workers   number of worker processes
     database  the SQLite file; by default `marconi.db` in `tmp_path`
     embedded  whether `--embedded` is given; if not, `config` has to choose a store
@@ -49,6 +50,7 @@ class LiveServer:
         *,
         config: str | None = None,
         args: Sequence[str] = (),
+        port: int | None = 0,
         workers: int = 2,
         database: Path | None = None,
         embedded: bool = True,
@@ -58,7 +60,9 @@ class LiveServer:
         self.folder = Path(tempfile.mkdtemp(prefix="server-", dir=tmp_path))
         self.config_file = self.folder / "marconi.conf"
         self.database = database or tmp_path / "marconi.db"
-        self.port = 0
+        self.host = "127.0.0.1"
+        self.port = port or 0
+        self._gives_port = port is not None
         self._log_file = self.folder / "stderr.log"
         self._output_file = self.folder / "stdout.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -90,7 +94,7 @@ class LiveServer:
     @property
     def url(self) -> str:
         """The base URL, without a slash at the end."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -101,10 +105,11 @@ class LiveServer:
     def start(self) -> None:
         """Start the server and wait until it answers; on the old port if it ran before."""
         assert self._process is None or self._process.returncode is not None, "it still runs"
+        port = ["--port", str(self.port)] if self._gives_port else []
+        seen = len(self.log())
         with self._log_file.open("ab") as log, self._output_file.open("ab") as output:
-            seen = log.tell()
             self._process = subprocess.Popen(
-                [*self._arguments, "--port", str(self.port)],
+                [*self._arguments, *port],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=log,
@@ -117,10 +122,14 @@ class LiveServer:
 
     def stop(self) -> None:
         """Stop the server with SIGTERM; it has to end with exit status 0."""
-        assert self._process is not None, "the server was never started"
-        self._process.send_signal(signal.SIGTERM)
-        status = self._process.wait(STOP_SECONDS)
+        os.kill(self.pid, signal.SIGTERM)
+        status = self.wait()
         assert status == 0, f"exit status {status}\n{self.log()}"
+
+    def wait(self) -> int:
+        """Wait until the server has ended, and return its exit status."""
+        assert self._process is not None, "the server was never started"
+        return self._process.wait(STOP_SECONDS)
 
     def reload(self) -> None:
         """Send SIGHUP and wait until all workers were replaced, or the reload was refused."""
@@ -132,6 +141,7 @@ class LiveServer:
             return replaced and self._is_complete()
 
         self.wait_until(done, STOP_SECONDS, "does not replace its workers")
+        self._listens(seen)  # if the address changed
         self.wait_until(self.is_healthy, START_SECONDS, "does not answer")
 
     def kill(self) -> None:
@@ -144,11 +154,11 @@ class LiveServer:
 
     def log(self) -> str:
         """What the server wrote to stderr so far, over all its starts."""
-        return self._log_file.read_text(errors="replace")
+        return _read(self._log_file)
 
     def output(self) -> str:
         """What the server wrote to stdout so far, over all its starts."""
-        return self._output_file.read_text(errors="replace")
+        return _read(self._output_file)
 
     def worker_pids(self) -> list[int]:
         """The process ids of the workers that are alive now."""
@@ -156,7 +166,7 @@ class LiveServer:
 
     def is_healthy(self) -> bool:
         """Ask `/v1/health` on a connection of its own."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=START_SECONDS)
+        connection = HTTPConnection(self.host.strip("[]"), self.port, timeout=START_SECONDS)
         try:
             connection.request("GET", "/v1/health")
             return connection.getresponse().status == 204
@@ -179,11 +189,17 @@ class LiveServer:
         return len(self.worker_pids()) == self._workers
 
     def _listens(self, seen: int) -> bool:
-        found = re.search(r"Listening at: http://\S+:(\d+)", self.log()[seen:])
+        found = re.search(r"Listening at: http://(\S+):(\d+)\s", self.log()[seen:])
         if found is None:
             return False
-        self.port = int(found[1])
+        # What listens on all addresses is asked on the one that stays in this machine.
+        self.host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(found[1], found[1])
+        self.port = int(found[2])
         return True
+
+
+def _read(file: Path) -> str:
+    return file.read_text(errors="replace") if file.exists() else ""
 
 
 def children(pid: int) -> list[int]:
