@@ -111,14 +111,15 @@ class Client:
     def create(self, *names: str) -> None:
         """Create queues."""
         for name in names:
-            assert self.put(f"/v1/queues/{name}").status == 201
+            answer = self.put(f"/v1/queues/{name}")
+            assert answer.status == 201, answer
 
     def names(self, query: str = "") -> list[str]:
         """Give the names of one page of the queue listing, `[]` for a 204."""
         answer = self.get(f"/v1/queues{query}")
         if answer.status == 204:
             return []
-        assert answer.status == 200
+        assert answer.status == 200, answer
         return [queue["name"] for queue in answer.json()["queues"]]
 
 
@@ -156,14 +157,14 @@ class Queue:
         """Post a message for each ttl in one batch; give the hrefs."""
         batch = [{"ttl": ttl, "body": {"n": n}} for n, ttl in enumerate(ttls, 1)]
         answer = self.post(batch, client_id)
-        assert answer.status == 201
+        assert answer.status == 201, answer
         hrefs: list[str] = answer.json()["resources"]
         return hrefs
 
     def post_body(self, body: Any) -> str:
         """Post one message; give its href."""
         answer = self.post([{"ttl": 300, "body": body}])
-        assert answer.status == 201
+        assert answer.status == 201, answer
         href: str = answer.json()["resources"][0]
         return href
 
@@ -175,7 +176,7 @@ class Queue:
         answer = self.page(query, client_id)
         if answer.status == 204:
             return []
-        assert answer.status == 200
+        assert answer.status == 200, answer
         return hrefs_of(answer.json()["messages"])
 
     def claim(self, query: str = "", ttl: int = 300, grace: int = 100) -> Answer:
@@ -184,7 +185,7 @@ class Queue:
     def claimed(self, query: str = "", ttl: int = 300, grace: int = 100) -> tuple[str, list[str]]:
         """Claim messages; give the claim's path and the messages' hrefs without query."""
         answer = self.claim(query, ttl, grace)
-        assert answer.status == 201
+        assert answer.status == 201, answer
         location = answer.headers["Location"]
         assert location is not None
         return location, [href.partition("?")[0] for href in hrefs_of(answer.json())]
@@ -192,7 +193,7 @@ class Queue:
     def counts(self) -> tuple[int, int, int]:
         """Give the numbers of claimed, free and all messages."""
         answer = self.client.get(f"{self.path}/stats")
-        assert answer.status == 200
+        assert answer.status == 200, answer
         stats = answer.json()["messages"]
         return stats["claimed"], stats["free"], stats["total"]
 

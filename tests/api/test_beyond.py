@@ -89,6 +89,41 @@ def test_unknown_path(client: Client, method: str, path: str) -> None:
         assert_error(answer, 404, "Not found")
 
 
+def test_home_document(client: Client) -> None:
+    queue = {"queue_name": "param/queue_name"}
+    paging = {"marker": "param/marker"}
+    templates = {
+        name: (relation["href-template"], relation["href-vars"])
+        for name, relation in client.get("/v1").json()["resources"].items()
+    }
+    assert templates == {
+        "rel/queues": (
+            "/v1/queues{?marker,limit,detailed}",
+            paging | {"limit": "param/queue_limit", "detailed": "param/detailed"},
+        ),
+        "rel/queue": ("/v1/queues/{queue_name}", queue),
+        "rel/queue-metadata": ("/v1/queues/{queue_name}/metadata", queue),
+        "rel/queue-stats": ("/v1/queues/{queue_name}/stats", queue),
+        "rel/messages": (
+            "/v1/queues/{queue_name}/messages{?marker,limit,echo,include_claimed}",
+            queue
+            | paging
+            | {
+                "limit": "param/messages_limit",
+                "echo": "param/echo",
+                "include_claimed": "param/include_claimed",
+            },
+        ),
+        "rel/post-messages": ("/v1/queues/{queue_name}/messages", queue),
+        "rel/claim": (
+            "/v1/queues/{queue_name}/claims{?limit}",
+            queue | {"limit": "param/claim_limit"},
+        ),
+    }
+    for relation in client.get("/v1").json()["resources"].values():
+        assert relation["hints"]["formats"] == {"application/json": {}}
+
+
 @pytest.mark.parametrize("path", ALLOW)
 def test_empty_and_too_long_project_on_every_route(client: Client, path: str) -> None:
     for method in ALLOW[path].split(", "):
@@ -165,16 +200,29 @@ def test_project_is_checked_before_the_queue_name(client: Client) -> None:
     assert_error(answer, 400, "Empty project header not allowed")
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/v1/health"), ("GET", "/v1/queues/q")])
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/v1/health", None),
+        ("GET", "/v1/queues", None),
+        ("HEAD", "/v1/queues/q", None),
+        ("PUT", "/v1/queues/q/metadata", {}),
+        ("POST", "/v1/queues/q/messages", [{"ttl": 60, "body": 1}]),
+        ("DELETE", "/v1/queues/q/messages/m", None),
+        ("POST", "/v1/queues/q/claims", {"ttl": 60, "grace": 60}),
+        ("PATCH", "/v1/queues/q/claims/c", {"ttl": 60}),
+    ],
+)
 def test_bug_in_storage_is_a_500(
     client: Client,
     store: FaultyStore,
     caplog: pytest.LogCaptureFixture,
     method: str,
     path: str,
+    body: Any,
 ) -> None:
     with store.failing(ZeroDivisionError("a bug")), caplog.at_level(logging.ERROR):
-        answer = client.request(method, path)
+        answer = client.request(method, path, body, client_id=C1)
     assert answer.status == 500
     assert answer.headers["Retry-After"] is None
     assert b"a bug" not in answer.body

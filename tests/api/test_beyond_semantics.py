@@ -5,6 +5,7 @@ Missing queues, isolation of projects, deletion, time, paging, configured limits
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.api.client import (
     assert_error,
     hrefs_of,
     id_of,
+    ids_query,
     next_link,
     query_of,
 )
@@ -245,6 +247,52 @@ def test_old_marker_does_not_hide_messages_of_a_new_queue(client: Client, queue:
     client.put(queue.path)
     hrefs = queue.post_n(1)
     assert hrefs_of(client.get(link, client_id=C1).json()["messages"]) == hrefs
+
+
+def test_marker_outlives_a_claimed_or_expired_message(
+    client: Client, queue: Queue, clock: ManualClock
+) -> None:
+    hrefs = queue.post_ttls([300, 60, 300])
+    after_first = next_link(queue.page("?echo=true&limit=1"))
+    after_second = next_link(queue.page("?echo=true&limit=2"))
+    queue.claimed("?limit=1", ttl=300)
+    clock.advance(61)
+    for link in (after_first, after_second):
+        answer = client.get(link, client_id=C1)
+        assert hrefs_of(answer.json()["messages"]) == hrefs[2:]
+
+
+def test_stats_pass_over_what_has_expired(client: Client, queue: Queue, clock: ManualClock) -> None:
+    _, alive, _ = queue.post_ttls([60, 300, 60])
+    clock.advance(60)
+    stats = client.get(f"{queue.path}/stats").json()["messages"]
+    assert stats["oldest"] == stats["newest"]
+    assert (stats["oldest"]["href"], stats["oldest"]["age"]) == (alive, 60)
+
+
+def test_bulk_get_is_in_queue_order(client: Client, queue: Queue) -> None:
+    hrefs = queue.post_n(3)
+    answer = client.get(queue.messages + ids_query(reversed(hrefs)))
+    assert hrefs_of(answer.json()) == hrefs
+
+
+UUID = "5f2c9cd4-91a3-4b6e-a0f3-0d6c7f9e8b1a"
+
+
+@pytest.mark.limits(client_id_uuid_safe="strict")
+@pytest.mark.parametrize(
+    "form", [UUID.upper(), UUID.replace("-", ""), f"{{{UUID}}}", f"urn:uuid:{UUID}"]
+)
+def test_forms_of_a_strict_client_id(queue: Queue, form: str) -> None:
+    hrefs = queue.post_n(1, client_id=form)
+    assert queue.page(client_id=UUID).status == 204
+    assert queue.listed("", str(uuid4())) == hrefs
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", " \t "])
+def test_blank_client_id(queue: Queue, blank: str) -> None:
+    assert_error(queue.post(MESSAGE, client_id=blank), 400, "Invalid API call")
+    assert_error(queue.page(client_id=blank), 400, "Invalid API call")
 
 
 def test_repeated_parameters(client: Client, queue: Queue) -> None:
