@@ -19,12 +19,13 @@ class Answer:
     Answers are collected and sent whole: no operation of this server streams.
     """
 
-    __slots__ = ("body", "headers", "sent", "status", "written")
+    __slots__ = ("_head", "body", "headers", "sent", "status", "written")
 
     def __init__(self) -> None:
         self.status = ""
         self.headers: Headers = ()
         self.body = b""
+        self._head = b""
         self.sent = 0  # bytes of the body on the wire, for the access log
         self.written: list[bytes] = []
 
@@ -56,16 +57,12 @@ class Answer:
         if not self.status:
             raise RuntimeError("the application did not call start_response")
 
-    def encode(self, method: str, connection: str) -> bytes:
-        """Return the answer as bytes, framed for a request with this method.
-
-        `connection` is a line from `KEEP` or `CLOSE`, or empty where the protocol's own
-        default says it.
+    def frame(self, method: str) -> None:
+        """Make the answer ready for `encode`, as the one to a request with this method.
 
         :raises ValueError: the headers of the application would break the framing
         """
         status = self.status
-        body = self.body
         bodiless = status.startswith(("204", "304", "1"))
         length = None
         lines = [f"HTTP/1.1 {status}"]
@@ -83,17 +80,24 @@ class Answer:
         if not head.count("\n") == head.count("\r") == len(lines) - 1:
             raise ValueError(f"a line break inside a header: {head!r}")
         if bodiless or method == "HEAD":
-            body = b""
+            self.body = b""
         elif length is None:
-            head = f"{head}\r\nContent-Length: {len(body)}"
-        elif length != str(len(body)):
-            raise ValueError(f"Content-Length is {length} for a body of {len(body)} bytes")
-        self.sent = len(body)
-        return f"{head}\r\nDate: {date()}\r\n{connection}\r\n".encode("latin-1") + body
+            head = f"{head}\r\nContent-Length: {len(self.body)}"
+        elif length != str(len(self.body)):
+            raise ValueError(f"Content-Length is {length} for a body of {len(self.body)} bytes")
+        self._head = head.encode("latin-1")
+        self.sent = len(self.body)
+
+    def encode(self, connection: bytes) -> bytes:
+        """Return the framed answer as bytes.
+
+        `connection` is `KEEP`, `CLOSE`, or nothing where the protocol's own default says it.
+        """
+        return b"".join((self._head, date_line(), connection, b"\r\n\r\n", self.body))
 
 
-KEEP = "Connection: keep-alive\r\n"
-CLOSE = "Connection: close\r\n"
+KEEP = b"\r\nConnection: keep-alive"
+CLOSE = b"\r\nConnection: close"
 
 HOP_BY_HOP = frozenset(
     (
@@ -108,15 +112,15 @@ HOP_BY_HOP = frozenset(
     )
 )
 
-_date = (0, "")
+_date = (0, b"")
 
 
-def date() -> str:
-    """Return the present time as HTTP writes it; it is written once a second only."""
+def date_line() -> bytes:
+    """Return the `Date` header for now, behind a line break; it is made once a second."""
     global _date
     now = int(time.time())
     if _date[0] != now:
-        _date = (now, formatdate(now, usegmt=True))
+        _date = (now, b"\r\nDate: " + formatdate(now, usegmt=True).encode())
     return _date[1]
 
 
@@ -154,8 +158,8 @@ class Refusal(Enum):
         "The server has a defect. Its log tells more.",
     )
 
-    def answer(self) -> Answer:
-        """Return the answer with the error document."""
+    def answer(self, method: str) -> Answer:
+        """Return the answer with the error document, framed."""
         status, title, description = self.value
         answer = Answer()
         answer.status = status
@@ -163,4 +167,5 @@ class Refusal(Enum):
         if status.startswith("503"):
             answer.headers.append(("Retry-After", str(RETRY_AFTER)))
         answer.body = document(title, description)
+        answer.frame(method)
         return answer

@@ -172,7 +172,7 @@ class Connection:
 
     def _refuse(self, refusal: Refusal, reason: str) -> None:
         self._server.log.info("Refused a request of %s: %s", self._peer, reason)
-        self._output = refusal.answer().encode("GET", CLOSE)
+        self._output = refusal.answer("GET").encode(CLOSE)
         self._last = True
         self._patience = LINGER_SECONDS
         self._write()

@@ -123,6 +123,7 @@ class Reader:
         if pending[:2] == b"\r\n":
             # RFC 9112 2.2: some clients send a line break of their own behind a body.
             pending = self._pending = _LINE_BREAKS.sub(b"", pending, 1)
+            self._searched = 0
         # A head that was incomplete can only be complete, or wrong, after another line.
         # Parsing line by line refuses at once what would else wait for its deadline.
         if pending.find(b"\n", self._searched) < 0 and len(pending) < MAX_HEAD:
@@ -236,7 +237,7 @@ class _Chunks:
             malformed = None
             try:
                 self._protocol.feed(data[start : start + _CHUNKED_STEP])
-            except ParseError as error:
+            except ValueError as error:  # the base of its ParseError, which it does not export
                 malformed = error
             self.size += sum(map(len, self.pieces[count:]))
             if self.size > self._limit:

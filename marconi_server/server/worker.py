@@ -139,6 +139,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self._accepting = wanted
 
     def _accept(self, listener: Any, most: int) -> None:
+        """Take up to so many connections that wait at the listener."""
         for _ in range(most):
             try:
                 client, address = listener.accept()
@@ -152,7 +153,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             reader = Reader(base, self.max_body)
             peer = base.get("REMOTE_ADDR", "a local client")
             self._connections.add(Connection(self, client, peer, reader))
-        self._listen(self.alive)
+            self._listen(self.alive)
+            if self.alive and not self._accepting:  # that was the last one there is room for
+                return
 
     def _base(self, server: Any, client: Any) -> Environ:
         """Return what the environ of every request of a connection contains."""
@@ -201,26 +204,30 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         """Answer requests, one after the other; every thread of the pool does this."""
         while (request := self._requests.get()) is not None:
             connection, environ = request
+            answer = self._run(environ)
             reader = connection.reader  # the loop leaves it alone until the answer is there
-            last = not reader.keep_alive or reader.truncated or not self.alive
-            self._answers.append((connection, self._answer(environ, last), last))
+            # Asked after the run: the worker may have been told to stop meanwhile.
+            last = not (reader.keep_alive and self.alive) or reader.truncated
+            if last:
+                encoded = answer.encode(CLOSE)
+            else:
+                encoded = answer.encode(KEEP if environ["SERVER_PROTOCOL"] == "HTTP/1.0" else b"")
+            self._answers.append((connection, encoded, last))
             if self._asleep:
                 self._asleep = False
                 os.write(self.PIPE[1], b"\0")
 
-    def _answer(self, environ: Environ, last: bool) -> bytes:
+    def _run(self, environ: Environ) -> Answer:
         """Run the application and return its answer, or that of its failure."""
         start = time.monotonic()
         method = environ["REQUEST_METHOD"]
-        line = CLOSE if last else KEEP if environ["SERVER_PROTOCOL"] == "HTTP/1.0" else ""
         answer = Answer()
         try:
             answer.run(self.wsgi, environ)
-            encoded = answer.encode(method, line)
+            answer.frame(method)
         except BaseException:  # whatever it is, the thread goes on and the client is told
             self.log.exception("Error handling request %s %s", method, environ["RAW_URI"])
-            answer = Refusal.DEFECT.answer()
-            encoded = answer.encode(method, line)
+            answer = Refusal.DEFECT.answer(method)
         if self._logs_access:
             fields = [
                 (key[5:].replace("_", "-"), value)
@@ -229,4 +236,4 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             ]
             duration = timedelta(seconds=time.monotonic() - start)
             self.log.access(answer, fields, environ, duration)
-        return encoded
+        return answer
