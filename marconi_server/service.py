@@ -152,15 +152,11 @@ def _bind(wsgi: Wsgi) -> str:
             f"option bind of [{wsgi.GROUP}] is {wsgi.bind!r}, which is neither an address nor a "
             f"known host name ({error}); 127.0.0.1 is this machine only, 0.0.0.0 all networks"
         ) from error
-    family, kind, protocol, _, address = addresses[0]
-    listener = socket.socket(family, kind, protocol)
+    family, _, _, _, address = addresses[0]
+    both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()  # :: is IPv4 as well
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        # Two sockets may be bound to one port as long as none of them listens.
-        listener.listen()
+        listener = socket.create_server(address, family=family, dualstack_ipv6=both)
     except OSError as error:
-        listener.close()
         raise SettingsError(_refusal(wsgi, error)) from error
     return f"fd://{listener.detach()}"
 

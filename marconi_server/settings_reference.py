@@ -35,7 +35,9 @@ _PAGE_HEAD: Final = """\
 
 Files are in the format of oslo.config: groups in brackets, `name = value`, `#` before a
 comment. [`etc/marconi.conf`](../../etc/marconi.conf) is a sample with every option.
-`marconi-server check` reads the configuration, opens the store and says what is wrong.
+`marconi-server check` reads the configuration, opens the store and says what is wrong. Run
+it as the user of the server: a database that does not exist yet is created, and belongs to
+who runs it.
 
 What wins, from first to last:
 

@@ -108,6 +108,9 @@ def test_it_listens_on_names_and_on_both_families(bind: str, host: str, tmp_path
     with LiveServer(tmp_path, args=["--bind", bind], workers=1) as server:
         assert server.host in {host, "[::1]"}, "localhost may be either"
         assert server.output().splitlines()[0].endswith(server.url)
+        if bind in {"0.0.0.0", "::"}:
+            answer = requests.get(f"http://127.0.0.1:{server.port}/v1/health", timeout=10)
+            assert answer.status_code == 204
         server.stop()
 
 

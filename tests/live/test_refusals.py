@@ -124,6 +124,13 @@ def test_an_address_of_another_machine_is_refused(database: str) -> None:
     assert "192.0.2.1 is not an address of this machine" in line
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_an_address_that_needs_more_is_refused(database: str) -> None:
+    line = refusal("--embedded", database, "--bind", "fe80::1")  # of which interface?
+    assert "port 8888 of fe80::1 cannot be listened on" in line
+    assert "--bind" in line
+
+
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "missing" / "marconi.db"
     assert f"{file.parent}" in refusal("--embedded", str(file))

@@ -10,6 +10,8 @@ import requests
 from tests.support.command import run, write_config
 from tests.support.live import COMMAND, LiveServer
 
+PYTHON = (sys.executable,)
+
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
@@ -50,14 +52,25 @@ with make_server("127.0.0.1", 0, application) as host:
     print(urlopen(Request(url, method="PUT")).status)
     server.join()
 """
-    done = run("-c", program, command=[sys.executable], env={"MARCONI_CONFIG_FILE": str(config)})
+    done = run("-c", program, command=PYTHON, env={"MARCONI_CONFIG_FILE": str(config)})
     assert done.stdout == "201\n", done.stderr
     assert done.returncode == 0
 
 
+def test_the_application_reads_several_files_and_reports_typos(
+    config: Path, tmp_path: Path
+) -> None:
+    more = tmp_path / "more.conf"
+    more.write_text("[transport]\nmax_clam_ttl = 100\n")
+    env = {"MARCONI_CONFIG_FILE": f"{config}{os.pathsep}{more}"}
+    done = run("-c", "from marconi_server.wsgi import application", command=PYTHON, env=env)
+    assert done.returncode == 0
+    assert f"{more}: option max_clam_ttl of [transport] has no effect here" in done.stderr
+
+
 def test_importing_the_module_reads_nothing(tmp_path: Path) -> None:
     env = {"MARCONI_CONFIG_FILE": str(tmp_path / "missing.conf")}
-    done = run("-c", "import marconi_server.wsgi", command=[sys.executable], env=env)
+    done = run("-c", "import marconi_server.wsgi", command=PYTHON, env=env)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -65,7 +78,7 @@ def test_a_host_that_cannot_start_the_application_says_why(tmp_path: Path) -> No
     file = tmp_path / "missing.conf"
     env = {"MARCONI_CONFIG_FILE": str(file)}
     program = "from marconi_server.wsgi import application"
-    done = run("-c", program, command=[sys.executable], env=env)
+    done = run("-c", program, command=PYTHON, env=env)
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last == (
