@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from marconi_server import __version__
+from marconi_server import __version__, logs
 from marconi_server import settings as configuration
 from marconi_server.settings import Drivers, General, Settings, SettingsError, Wsgi
 from marconi_server.storage import registry
@@ -172,11 +172,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.embedded == "check":
         parser.error("write marconi-server check --embedded; a file of that name is ./check")
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%S%z",
-    )
+    logs.configure()
     try:
         source = _source(arguments)
         if arguments.command == "check":

@@ -15,6 +15,7 @@ from gunicorn.errors import AppImportError
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker as BaseWorker
 
+from marconi_server import logs
 from marconi_server.settings import Settings, SettingsError, Wsgi
 from marconi_server.storage import registry
 from marconi_server.storage.errors import StorageError, StorageUnavailable, StorageUnusable
@@ -22,17 +23,14 @@ from marconi_server.wsgi import Application
 
 logger = logging.getLogger(__name__)
 
-LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(message)s"
-LOG_TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%z"
-
 _SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - heartbeats must not wait for a disk
 
 
 class Log(Logger):  # type: ignore[misc] # gunicorn has no types
     """gunicorn's log in the format of ours."""
 
-    error_fmt = LOG_FORMAT
-    datefmt = LOG_TIME_FORMAT
+    error_fmt = logs.FORMAT
+    datefmt = logs.TIME_FORMAT
 
 
 class Service(BaseApplication):  # type: ignore[misc] # gunicorn has no types

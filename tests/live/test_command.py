@@ -114,6 +114,15 @@ def test_it_listens_on_names_and_on_both_families(bind: str, host: str, tmp_path
         server.stop()
 
 
+def test_a_stop_closes_the_store(tmp_path: Path) -> None:
+    with LiveServer(tmp_path, workers=1) as server:
+        assert requests.put(f"{server.url}/v1/queues/q", timeout=10).status_code == 201
+        log = Path(f"{server.database}-wal")
+        assert log.exists()
+        server.stop()
+        assert not log.exists(), "SQLite removes it when the last connection is closed"
+
+
 def test_nothing_is_written_to_the_working_folder(tmp_path: Path) -> None:
     folder = tmp_path / "working"
     folder.mkdir()
