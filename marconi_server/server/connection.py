@@ -21,9 +21,6 @@ may never see the answer (RFC 9112 9.6)."""
 CLOSE_SECONDS = 1.0
 """How long a client may take to close its side behind the last answer."""
 
-FAREWELL_SECONDS = 1.0
-"""How long a stopping worker keeps idle connections: a request may be on its way."""
-
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
 NEVER = float("inf")
@@ -35,6 +32,7 @@ class Server(Protocol):
     alive: bool
     now: float
     keepalive: float
+    farewell: float
     request_timeout: float
     selector: selectors.BaseSelector
     log: Any
@@ -88,7 +86,7 @@ class Connection:
         self._dropped = 0
         self.reader = reader
         self.state = State.IDLE
-        patience = server.request_timeout if server.alive else FAREWELL_SECONDS
+        patience = server.request_timeout if server.alive else server.farewell
         self.deadline = server.now + patience
         self._watch(READ)
 
@@ -121,7 +119,7 @@ class Connection:
     def retire(self) -> None:
         """Close soon if no request comes: the worker stops."""
         if self.state is State.IDLE:
-            self.deadline = min(self.deadline, self._server.now + FAREWELL_SECONDS)
+            self.deadline = min(self.deadline, self._server.now + self._server.farewell)
 
     def abandon(self) -> None:
         """Close now, and tell a client whose request is arriving to send it elsewhere."""
@@ -198,7 +196,7 @@ class Connection:
             return
         server = self._server
         self.state = State.IDLE
-        self.deadline = server.now + (server.keepalive if server.alive else FAREWELL_SECONDS)
+        self.deadline = server.now + (server.keepalive if server.alive else server.farewell)
         self._watch(READ)
         if self.reader.started:
             self._advance()

@@ -48,6 +48,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     request_timeout: float = 30.0
     """Seconds in which a request has to arrive whole, and the client to take its answer."""
 
+    farewell: float = 1.0
+    """Seconds that a stopping worker keeps idle connections: a request may be on its way."""
+
     @classmethod
     def check_config(cls, cfg: Any, _log: Any) -> None:
         """Refuse what this worker cannot do; gunicorn calls this before it starts workers.

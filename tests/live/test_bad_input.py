@@ -209,6 +209,14 @@ def test_curl_gets_the_answer_to_a_body_of_30_mb(
         assert b"Invalid API call" in answer.read_bytes()
 
 
+def test_a_client_that_sends_all_of_30_mb_before_it_reads(port: int, messages: str) -> None:
+    size = 30 * 1024 * 1024
+    with Wire(port) as wire:
+        wire.send(request("POST", messages, f"Content-Length: {size}", body=b" " * size))
+        assert_refused(wire.receive(), "Invalid API call")
+        assert wire.finish().ended()
+
+
 def test_a_body_that_is_ignored_may_have_any_size(port: int) -> None:
     with Wire(port) as wire:
         wire.send(request("PUT", "/v1/queues/big", "Content-Length: 1000000"))

@@ -126,6 +126,27 @@ def test_the_next_request_while_one_is_answered(server: LiveServer, tmp_path: Pa
         assert seen(wire.receive())["query"] == "last"
 
 
+def cpu_seconds(pid: int) -> float:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def test_the_worker_rests_while_the_application_is_busy(server: LiveServer, tmp_path: Path) -> None:
+    held = Held(tmp_path)
+    (worker,) = server.worker_pids()
+    with Wire(server.port) as wire:
+        wire.send(held.request)
+        held.wait()
+        wire.send(get("/echo")).finish()  # what is readable cannot be used yet
+        before = cpu_seconds(worker)
+        time.sleep(1)
+        assert cpu_seconds(worker) - before < 0.2
+        held.let_go()
+        assert wire.receive().status == 200
+        assert wire.receive().status == 200
+        assert wire.ended()
+
+
 def test_close(server: LiveServer) -> None:
     with Wire(server.port) as wire:
         response = wire.send(get("/echo", "Connection: close")).receive()
@@ -327,7 +348,7 @@ def refuses_connections(server: LiveServer) -> bool:
 def test_sigterm_lets_every_request_finish(tmp_path: Path) -> None:
     whole = post("/echo", b"x" * 100)
     held = Held(tmp_path)
-    with tiny(tmp_path) as server, ExitStack() as stack:
+    with tiny(tmp_path, "--farewell", "20") as server, ExitStack() as stack:
         idle, in_head, in_body, in_application = (
             stack.enter_context(Wire(server.port)) for _ in range(4)
         )
@@ -337,17 +358,26 @@ def test_sigterm_lets_every_request_finish(tmp_path: Path) -> None:
         in_application.send(held.request)
         held.wait()
         os.kill(server.pid, signal.SIGTERM)
-        idle.send(get("/echo?on-its-way"))
-        assert seen(idle.receive())["query"] == "on-its-way"
         wait_until(lambda: refuses_connections(server))
+        time.sleep(1)  # the worker looks at deadlines twice in this time
+        idle.send(get("/echo"))
         in_head.send(whole[20:])
         in_body.send(whole[-50:])
         held.let_go()
-        for wire in (in_head, in_body, in_application):
+        for wire in (idle, in_head, in_body, in_application):
             response = wire.receive()
             assert response.status == 200
             assert response.headers["connection"] == "close"
             assert wire.ended()
+        assert server.wait() == 0
+
+
+def test_sigterm_ends_idle_connections_in_the_end(tmp_path: Path) -> None:
+    with tiny(tmp_path) as server, Wire(server.port) as new, Wire(server.port) as used:
+        seen(used.send(get("/echo")).receive())
+        os.kill(server.pid, signal.SIGTERM)
+        assert new.ended()
+        assert used.ended()
         assert server.wait() == 0
 
 

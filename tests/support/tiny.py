@@ -64,6 +64,7 @@ class Tiny(BaseApplication):  # type: ignore[misc] # gunicorn has no types
 
     def post_fork(self, _arbiter: Any, worker: Any) -> None:
         worker.request_timeout = self.options.request_timeout
+        worker.farewell = self.options.farewell
         if self.options.descriptors:
             resource.setrlimit(resource.RLIMIT_NOFILE, (self.options.descriptors,) * 2)
 
@@ -82,6 +83,7 @@ if __name__ == "__main__":
     parser.add_argument("--max-requests", type=int, default=0)
     parser.add_argument("--graceful-timeout", type=int, default=30)
     parser.add_argument("--request-timeout", type=float, default=30)
+    parser.add_argument("--farewell", type=float, default=1)
     parser.add_argument("--descriptors", type=int, default=0)
     parser.add_argument("--accesslog")
     Tiny(parser.parse_args()).run()
