@@ -65,9 +65,10 @@ def normal_form(value: msgspec.Raw | bytes) -> bytes:
 
     :raises InvalidBody: the value has more than `MAX_DEPTH` levels
     """
-    text = msgspec.json.format(bytes(value), indent=0)
+    text = bytes(value)
     if text.count(b"[") + text.count(b"{") > MAX_DEPTH:
         _check_depth(text)
+    text = msgspec.json.format(text, indent=0)
     if b"\\u" in text:
         text = _ESCAPES.sub(_raw_characters, text)
     return text

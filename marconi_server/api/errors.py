@@ -7,7 +7,6 @@ wire. A storage error passes through responders untouched and meets `HANDLERS`.
 import json
 import logging
 from collections.abc import Callable, Iterable
-from http import HTTPStatus
 from typing import Any
 
 import falcon
@@ -145,10 +144,8 @@ def serialize(_req: falcon.Request, resp: falcon.Response, error: falcon.HTTPErr
     """Write the error document; Falcon calls this for every HTTP error."""
     if isinstance(error, NotAcceptable):
         return
-    resp.data = document(
-        error.title or HTTPStatus(error.status_code).phrase,
-        error.description or "The server could not answer this request.",
-    )
+    # Only Falcon itself raises errors without a description: for a method of its own making.
+    resp.data = document(error.title, error.description or "This request makes no sense here.")
     resp.content_type = falcon.MEDIA_JSON + "; charset=utf-8"
 
 
@@ -176,9 +173,8 @@ FAILURES = {
 
 def log_unavailable(req: falcon.Request, error: StorageUnavailable) -> None:
     """Tell the operator on one line what storage could not do, and why."""
-    log.warning(
-        "%s %r: storage unavailable: %s (cause: %r)", req.method, req.path, error, error.__cause__
-    )
+    cause = f" ({error.__cause__!r})" if error.__cause__ else ""
+    log.warning("%s %r: storage unavailable: %s%s", req.method, req.path, error, cause)
 
 
 def _queue_not_found(
