@@ -15,7 +15,7 @@ SMALLEST_LIFE = 60
 """Seconds: the smallest message `ttl`, claim `ttl` and claim `grace` (spec 5)."""
 
 LONGEST_PROJECT_ID = 256
-"""Characters."""
+"""Characters as WSGI gives them, one for each byte of the header."""
 
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -108,8 +108,8 @@ def strings(req: falcon.Request, name: str) -> list[str] | None:
 def integer(req: falcon.Request, name: str) -> int | None:
     """Return a query parameter that is an integer, `None` if absent.
 
-    One of more than 18 digits comes back as some number of 19 digits: outside of every
-    range all the same, and cheap to convert.
+    One of more than 19 digits is cut to 19: outside of every range all the same, and
+    cheap to convert.
 
     :raises InvalidQueryParameter: it is not an integer
     """
