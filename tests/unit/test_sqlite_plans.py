@@ -58,7 +58,7 @@ def test_all_statements_of_the_driver_are_looked_at() -> None:
 def test_claiming_and_listing_walk_the_free_messages_in_order(
     database: sqlite3.Connection,
 ) -> None:
-    for statement in (claims._MARK, messages._LIST_FREE):
+    for statement in (claims._OLDEST_FREE, messages._LIST_FREE):
         steps = plan(database, statement)
         left = steps.index("LEFT")
         assert "message_free (queue_id=?" in steps[left + 1]
