@@ -2,6 +2,7 @@
 
 worker.py      what gunicorn starts: processes, signals, the loop, the threads
 connection.py  one client: its socket, its states, its deadlines
+loads.py       how workers share new connections
 http1.py       bytes to requests, without any input or output
 answers.py     what the application answers to bytes, and the server's own refusals
 """

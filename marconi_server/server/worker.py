@@ -22,24 +22,29 @@ from gunicorn.http.wsgi import base_environ
 from gunicorn.workers import base
 
 from marconi_server.server.answers import CLOSE, KEEP, Answer, Environ, Refusal
-from marconi_server.server.connection import READ, Connection
+from marconi_server.server.connection import NEVER, READ, Connection
 from marconi_server.server.http1 import Reader
+from marconi_server.server.loads import shared_loads
 
 TICK = 0.5
 """Seconds between two looks at deadlines, and signs of life for the arbiter."""
 
-ACCEPTS_PER_TURN = 2
-"""Connections that a turn of the loop accepts: few, so that workers share them evenly."""
+ASIDE_SECONDS = 0.002
+"""How long a worker leaves new connections to others that have fewer."""
+
+ACCEPTS_AFTER_ASIDE = 8
+"""Connections that it takes then, since the others did not."""
 
 
 class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     """Serves a WSGI application over HTTP/1.1.
 
     Of gunicorn's settings it heeds `threads`, `worker_connections`, `keepalive`,
-    `graceful_timeout`, `max_requests`, and those of the arbiter and the logs. Requests are
-    limited by the constants of http1.py and by two attributes that the command sets.
+    `graceful_timeout`, `max_requests`, and those of the arbiter and the logs. What gunicorn
+    has no settings for are attributes, to be set before the worker runs.
     """
 
+    sockets: list[Any]  # the listeners
     alive: bool  # set to false by gunicorn's signal handlers
 
     max_body: int = 256 * 1024
@@ -61,11 +66,14 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             raise ConfigError("This server does not speak TLS: remove certfile and keyfile.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Prepare a worker: this still runs in the master, before it forks."""
         super().__init__(*args, **kwargs)
+        self._loads = shared_loads()
         self.now = time.monotonic()
         self.keepalive = float(self.cfg.keepalive)
         self._connections: set[Connection] = set()
         self._accepting = False
+        self._aside_until = NEVER  # while new connections are left to others
         self._asleep = False  # whether the loop waits, and has to be woken for an answer
         self._next_tick = 0.0
         self._requests: SimpleQueue[tuple[Connection, Environ] | None] = SimpleQueue()
@@ -84,10 +92,11 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         ]
         for thread in threads:
             thread.start()
+        self._loads.join(self.age)
         # PERF: what exists by now stays; the garbage collector need not look at it again.
         gc.collect()
         gc.freeze()
-        self._listen(True)
+        self._tick()
         while self.alive:
             self._turn()
         self._stop()
@@ -102,7 +111,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         """Wait until there is something to do, and do it."""
         self._asleep = True
         # An answer that comes after this look at the queue finds us asleep and wakes us.
-        timeout = 0.0 if self._answers else TICK
+        timeout = 0.0 if self._answers else min(TICK, self._aside_until - self.now)
         ready = self.selector.select(timeout)
         self._asleep = False
         self.now = time.monotonic()
@@ -111,12 +120,19 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         while self._answers:
             connection, answer, last = self._answers.popleft()
             connection.answer(answer, last=last)
+        if self.now >= self._aside_until:
+            self._aside_until = NEVER
+            for listener in self.sockets:
+                self._accept(listener, ACCEPTS_AFTER_ASIDE)
+            self._listen(self.alive)
         if self.now >= self._next_tick:
             self._tick()
 
     def _tick(self) -> None:
         self._next_tick = self.now + TICK
         self.notify()
+        if self.alive:
+            self._loads.beat(self.now)
         if self.alive and self.ppid != os.getppid():
             self.log.info("Parent changed, shutting down: %s", self)
             self.alive = False
@@ -128,18 +144,28 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         os.read(self.PIPE[0], 4096)
 
     def _listen(self, wanted: bool) -> None:
-        """Watch the listeners if it is wanted and there is room for connections."""
-        wanted = wanted and len(self._connections) < self.cfg.worker_connections
+        """Watch the listeners if that is wanted, there is room, and it is our turn."""
+        room = len(self._connections) < self.cfg.worker_connections
+        wanted = wanted and room and self._aside_until == NEVER
         if wanted == self._accepting:
             return
         for listener in self.sockets:
             if wanted:
-                self.selector.register(
-                    listener, READ, partial(self._accept, listener, ACCEPTS_PER_TURN)
-                )
+                self.selector.register(listener, READ, partial(self._offered, listener))
             else:
                 self.selector.unregister(listener)
         self._accepting = wanted
+
+    def _offered(self, listener: Any) -> None:
+        """Take a waiting connection, or step aside for another worker to take it."""
+        if self._loads.is_heavy(len(self._connections)):
+            self._step_aside(ASIDE_SECONDS)
+        else:
+            self._accept(listener, 1)
+
+    def _step_aside(self, seconds: float) -> None:
+        self._aside_until = self.now + seconds
+        self._listen(False)
 
     def _accept(self, listener: Any, most: int) -> None:
         """Take up to so many connections that wait at the listener."""
@@ -148,14 +174,15 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
                 client, address = listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
-            except OSError as error:  # no descriptors or memory left: pause until the next tick
+            except OSError as error:  # no descriptors or memory left
                 self.log.error("Cannot accept connections for now: %s", error)
-                self._listen(False)
+                self._step_aside(TICK)
                 return
             base = self._base(listener.getsockname(), address)
             reader = Reader(base, self.max_body)
             peer = base.get("REMOTE_ADDR", "a local client")
             self._connections.add(Connection(self, client, peer, reader))
+            self._loads.tell(len(self._connections))
             self._listen(self.alive)
             if self.alive and not self._accepting:  # that was the last one there is room for
                 return
@@ -173,6 +200,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     def forget(self, connection: Connection) -> None:
         """Let go of a connection that is closed."""
         self._connections.discard(connection)
+        self._loads.tell(len(self._connections))
         self._listen(self.alive)
 
     def _stop(self) -> None:
@@ -180,12 +208,15 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self.now = time.monotonic()
         # The arbiter kills what is left after its timeout: be gone a little before.
         self._end = self.now + max(0.0, self.cfg.graceful_timeout - 2 * TICK)
+        self._loads.leave()
+        self._aside_until = NEVER
         self._listen(False)
         for listener in self.sockets:
             # Connections that the kernel has accepted for us are reset when the last worker
             # closes the listener. Other workers may go on, but we cannot know: take them.
             self._accept(listener, self.cfg.backlog)
             listener.close()
+        self.sockets = []
         for connection in self._connections:
             connection.retire()
         while self._connections and self.now < self._end:

@@ -307,6 +307,16 @@ def test_a_client_that_never_reads_is_closed(tmp_path: Path) -> None:
             assert not wire.ended()  # the beginning is there, the rest never comes
 
 
+def test_workers_share_the_connections(tmp_path: Path) -> None:
+    with tiny(tmp_path, workers=2) as server, ExitStack() as stack:
+        for number in range(1, 501):
+            seen(stack.enter_context(Wire(server.port)).send(get("/echo")).receive())
+            shares = [sockets_of(worker) / (number + 2) for worker in server.worker_pids()]
+            if number >= 64 and min(shares) > 0.25:
+                return
+        pytest.fail(f"after 500 connections: {shares}")
+
+
 def test_connections_over_the_limit_wait(tmp_path: Path) -> None:
     with tiny(tmp_path, "--worker-connections", "3") as server, ExitStack() as stack:
         first = [stack.enter_context(Wire(server.port)) for _ in range(3)]

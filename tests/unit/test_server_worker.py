@@ -1,0 +1,87 @@
+"""What the worker decides without a client: TLS, and who takes a new connection."""
+
+import pytest
+from gunicorn.config import Config
+from gunicorn.errors import ConfigError
+
+from marconi_server.server.loads import FRESH_SECONDS, Loads
+from marconi_server.server.worker import Worker
+
+NOW = 1000.0
+
+
+def test_tls_is_refused_rather_than_served_in_the_clear() -> None:
+    config = Config()
+    Worker.check_config(config, None)
+    config.set("certfile", "/etc/marconi/cert.pem")
+    with pytest.raises(ConfigError, match="does not speak TLS"):
+        Worker.check_config(config, None)
+
+
+def another(loads: Loads, number: int, connections: int) -> None:
+    """Say what another worker would say; the live tests see real ones."""
+    loads.join(number)
+    loads.beat(NOW)
+    loads.tell(connections)
+    loads.join(1)
+
+
+@pytest.fixture
+def loads() -> Loads:
+    """The table as worker 1 sees it, which has said nothing yet."""
+    loads = Loads()
+    loads.join(1)
+    return loads
+
+
+def test_a_worker_alone_is_never_too_heavy(loads: Loads) -> None:
+    loads.beat(NOW)
+    assert not loads.is_heavy(1_000_000)
+
+
+def test_a_worker_leaves_connections_to_one_that_has_fewer(loads: Loads) -> None:
+    another(loads, 2, connections=5)
+    another(loads, 3, connections=500)
+    loads.beat(NOW)
+    assert not loads.is_heavy(5)
+    assert not loads.is_heavy(7)
+    assert loads.is_heavy(9)
+
+
+def test_the_more_connections_the_less_exact(loads: Loads) -> None:
+    another(loads, 2, connections=800)
+    loads.beat(NOW)
+    assert not loads.is_heavy(900)
+    assert loads.is_heavy(930)
+
+
+def test_numbers_are_seen_as_they_change(loads: Loads) -> None:
+    another(loads, 2, connections=0)
+    loads.beat(NOW)
+    assert loads.is_heavy(10)
+    another(loads, 2, connections=10)
+    assert not loads.is_heavy(10)
+
+
+def test_a_worker_that_died_is_forgotten(loads: Loads) -> None:
+    another(loads, 2, connections=0)
+    loads.beat(NOW + FRESH_SECONDS - 0.1)
+    assert loads.is_heavy(10)
+    loads.beat(NOW + FRESH_SECONDS + 0.1)
+    assert not loads.is_heavy(10)
+
+
+def test_a_worker_that_left_is_forgotten() -> None:
+    loads = Loads()
+    loads.join(2)
+    loads.beat(NOW)
+    loads.leave()
+    loads.join(1)
+    loads.beat(NOW)
+    assert not loads.is_heavy(10)
+
+
+def test_worker_numbers_grow_for_ever(loads: Loads) -> None:
+    another(loads, 1_000_000_002, connections=0)
+    loads.beat(NOW)
+    assert loads.is_heavy(10)
