@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.api.client import C1, JSON, Client, Queue, assert_error, hrefs_of, id_of
+from tests.api.client import C1, Client, Queue, assert_error, id_of
 
 API_CALL: Final = "Invalid API call"
 BODY: Final = "Invalid request body"
@@ -255,6 +255,16 @@ LAYOUTS = st.sampled_from(
 )
 
 
+def one_line(value: Any) -> bytes:
+    """Give the layout of answers: one line, a blank after each comma and colon, no escapes."""
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def with_raw_delete(text: bytes) -> bytes:
+    """Write U+007F raw: it is ASCII, so it may stay escaped, as Python writes it."""
+    return text.replace(b"\\u007f", b"\x7f")
+
+
 @settings(
     database=None,
     deadline=None,
@@ -265,17 +275,20 @@ def test_any_json_value_comes_back(
     client: Client, queue: Queue, value: Any, layout: dict[str, Any]
 ) -> None:
     # The queue of one example is that of the next: each reads its own message.
-    text = json.dumps([{"ttl": 300, "body": value}], **layout).encode()
-    posted = queue.post(text)
+    posted = queue.post(json.dumps([{"ttl": 300, "body": value}], **layout).encode())
     assert posted.status == 201
     [href] = posted.json()["resources"]
-    answer = client.get(href)
+    message = client.get(href)
     # As text, since in Python 1 equals True and 1.0.
-    assert json.dumps(answer.json()["body"]) == json.dumps(value)
-    expected = json.dumps(answer.json(), ensure_ascii=False).encode()
-    # U+007F is ASCII: it may stay escaped, as Python writes it.
-    assert answer.body.replace(b"\\u007f", b"\x7f") == expected.replace(b"\\u007f", b"\x7f")
+    assert json.dumps(message.json()["body"]) == json.dumps(value)
+    assert with_raw_delete(message.body) == with_raw_delete(one_line(message.json()))
     bulk = client.get(f"{queue.messages}?ids={id_of(href)}")
-    assert bulk.headers["Content-Type"] == JSON
-    assert bulk.body == b"[%b]" % answer.body
-    assert hrefs_of(bulk.json()) == [href]
+    assert bulk.body == b"[%b]" % message.body
+
+    metadata = f"{queue.path}/metadata"
+    assert client.put(metadata, json.dumps({"a": value}, **layout).encode()).status == 204
+    answer = client.get(metadata)
+    assert json.dumps(answer.json()) == json.dumps({"a": value})
+    assert with_raw_delete(answer.body) == with_raw_delete(one_line({"a": value}))
+    listing = client.get("/v1/queues?detailed=true")
+    assert b'"metadata": %b}' % answer.body in listing.body
