@@ -155,6 +155,7 @@ class QueueHistory:
     """
 
     def __init__(self, queue: str, records: Sequence[Record], drain: str) -> None:
+        self.name = queue
         self.drain = drain
         self.posts = [one for one in records if isinstance(one, Post) and one.possible]
         self.renewals: dict[str, list[Renewal]] = defaultdict(list)

@@ -1,0 +1,100 @@
+"""What the queue promises, under a load of 18 clients, while processes are killed."""
+
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.live.checks import check
+from tests.live.history import Claim, Deletion, History, Outcome, Page, Post, Record
+from tests.live.load import QUEUES, Load
+from tests.support.live import LiveServer
+
+LOAD_SECONDS = 20.0
+KILL_EVERY_SECONDS = 1.0
+RESTART_AFTER_SECONDS = 5.0
+
+LEAST_POSTS_PER_SECOND = 25
+"""A run with fewer acknowledged posts proves nothing."""
+
+CLIENTS = 18
+
+Report = Callable[[str], None]
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Report:
+    def write(line: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{request.node.name}: {line}\n")
+
+    return write
+
+
+def judge(load: Load, report: Report, seconds: float) -> History:
+    """Check all promises on what the clients saw, and that they saw a good deal."""
+    history = load.drain()
+    report(f"{history.summary()}; 5xx: {len(load.server_errors)}")
+    assert history.count(Post) >= LEAST_POSTS_PER_SECOND * seconds, history.summary()
+    for kind in (Claim, Deletion, Page):
+        assert history.count(kind) >= LEAST_POSTS_PER_SECOND * seconds, history.summary()
+    violations = check(history)
+    assert not violations, "\n".join(map(str, violations[:50]))
+    assert history.count(Record, Outcome.REFUSED) == 0, history.summary()
+    for queue in history.queues():
+        counts = load.clerk.stats(queue.name)
+        left = len(queue.drained)
+        assert (counts["free"], counts["claimed"], counts["total"]) == (0, left, left)
+    load.clerk.close()
+    return history
+
+
+def test_promises_under_load(tmp_path: Path, report: Report) -> None:
+    with LiveServer(tmp_path, workers=2) as server:
+        with Load(server) as load:
+            load.run(LOAD_SECONDS)
+        history = judge(load, report, LOAD_SECONDS)
+        assert {queue.name for queue in history.queues()} == set(QUEUES)
+        server.stop()
+    for outcome in (Outcome.UNKNOWN, Outcome.FAILED):
+        assert history.count(Record, outcome) == 0, history.summary()
+
+
+def test_promises_while_workers_are_killed(tmp_path: Path, report: Report) -> None:
+    chance = random.Random(1)
+    kills = 0
+    with LiveServer(tmp_path, workers=2) as server:
+        with Load(server) as load:
+            for _ in range(int(LOAD_SECONDS / KILL_EVERY_SECONDS)):
+                load.run(KILL_EVERY_SECONDS)
+                if pids := server.worker_pids():
+                    os.kill(chance.choice(pids), signal.SIGKILL)
+                    kills += 1
+        history = judge(load, report, LOAD_SECONDS)
+        server.stop()
+    assert kills >= LOAD_SECONDS / KILL_EVERY_SECONDS / 2, "hardly a worker was ever alive"
+    unknown = history.count(Record, Outcome.UNKNOWN)
+    assert unknown > 0, "no kill hit a request: nothing was tested"
+    assert unknown <= kills * CLIENTS, "a kill costs a client one answer at most"
+    assert load.server_errors == []
+
+
+def test_promises_when_the_server_is_killed_and_started_again(
+    tmp_path: Path, report: Report
+) -> None:
+    with LiveServer(tmp_path, workers=2) as server:
+        with Load(server) as load:
+            load.run(RESTART_AFTER_SECONDS)
+            server.kill()
+            server.start()
+            load.run(RESTART_AFTER_SECONDS)
+        history = judge(load, report, 2 * RESTART_AFTER_SECONDS)
+        server.stop()
+    unknown = history.count(Record, Outcome.UNKNOWN)
+    assert 0 < unknown <= CLIENTS, "the kill costs each client one answer at most"
+    assert history.count(Record, Outcome.FAILED) > 0, "nobody noticed that the server was gone"
+    assert load.server_errors == []
