@@ -11,6 +11,7 @@ from marconi_server.storage.sqlite import engine as module
 from marconi_server.storage.sqlite.driver import SQLiteOptions, SQLiteStore
 from marconi_server.storage.sqlite.engine import Engine
 from marconi_server.storage.sqlite.filesystem import network_filesystem
+from marconi_server.storage.sqlite.reader import Reader
 
 
 @pytest.fixture
@@ -24,6 +25,13 @@ def engine(path: Path) -> Iterator[Engine]:
     engine.prepare()
     yield engine
     engine.close()
+
+
+@pytest.fixture
+def reader(engine: Engine) -> Iterator[Reader]:
+    reader = Reader(engine, timeout=1)
+    yield reader
+    reader.close()
 
 
 def refusal(path: Path) -> str:
@@ -122,48 +130,50 @@ def test_a_file_kept_locked_by_another_program_is_a_fault_that_passes(
     again.close()
 
 
-def test_a_replaced_file_is_noticed(engine: Engine, path: Path) -> None:
-    engine.read("SELECT 1")
+def test_a_replaced_file_is_noticed(reader: Reader, path: Path) -> None:
+    reader.read("SELECT 1")
     copy = path.with_name("copy.db")
     copy.write_bytes(path.read_bytes())
     copy.rename(path)
     with pytest.raises(StorageUnavailable, match="was replaced"):
-        engine.read("SELECT 1")
+        reader.read("SELECT 1")
 
 
-def test_a_removed_file_is_noticed_and_welcome_back(engine: Engine, path: Path) -> None:
+def test_a_removed_file_is_noticed_and_welcome_back(reader: Reader, path: Path) -> None:
     away = path.with_name("away.db")
     path.rename(away)
     with pytest.raises(StorageUnavailable, match="cannot be reached"):
-        engine.read("SELECT 1")
+        reader.read("SELECT 1")
     away.rename(path)
-    assert engine.read("SELECT 1") == [(1,)]
+    assert reader.read("SELECT 1") == [(1,)]
 
 
 def test_a_damaged_page_is_a_fault(path: Path) -> None:
     engine = Engine(path, timeout=1)
     engine.prepare()
+    reader = Reader(engine, timeout=1)
     with path.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xff" * (path.stat().st_size - 4096))
     with pytest.raises(StorageUnavailable, match="SQLITE_CORRUPT"):
-        engine.read("SELECT count(*) FROM message")
+        reader.read("SELECT count(*) FROM message")
     engine.close()
+    reader.close()
 
 
-def test_a_wrong_statement_stays_a_bug(engine: Engine) -> None:
+def test_a_wrong_statement_stays_a_bug(reader: Reader) -> None:
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
-        engine.read("SELECT * FROM elsewhere")
+        reader.read("SELECT * FROM elsewhere")
     with pytest.raises(sqlite3.ProgrammingError):
-        engine.read("SELECT ?")
-    assert engine.read("SELECT 1") == [(1,)]
+        reader.read("SELECT ?")
+    assert reader.read("SELECT 1") == [(1,)]
 
 
-def test_nothing_is_read_after_closing(engine: Engine) -> None:
-    engine.read("SELECT 1")
+def test_nothing_is_read_after_closing(engine: Engine, reader: Reader) -> None:
+    reader.read("SELECT 1")
     engine.close()
     with pytest.raises(StorageUnavailable, match="closed"):
-        engine.read("SELECT 1")
+        reader.read("SELECT 1")
 
 
 def test_two_processes_may_create_the_same_file(path: Path) -> None:

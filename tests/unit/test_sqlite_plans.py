@@ -11,6 +11,7 @@ from marconi_server.storage.conformance import ManualClock
 from marconi_server.storage.contract import NewMessage
 from marconi_server.storage.sqlite import claims, messages, queues, sweeper
 from marconi_server.storage.sqlite.driver import SQLiteOptions, SQLiteStore
+from marconi_server.storage.sqlite.reader import _Connection
 
 STATEMENTS = {
     f"{module.__name__.rpartition('.')[2]}{name.lower()}": text
@@ -81,9 +82,9 @@ class Counter:
 def cost(store: SQLiteStore, operation: str) -> int:
     """Measure one operation in instructions of the engine, which do not depend on time."""
     counter = Counter()
-    reader = store._engine.connect()
-    reader.set_progress_handler(counter.tick, 10)
-    store._engine._idle.append(reader)
+    reader = _Connection(store._engine.connect(), limited=False)
+    reader.connection.set_progress_handler(counter.tick, 10)
+    store._reader._long.append(reader)
     store._writer.write(lambda connection, now: connection.set_progress_handler(counter.tick, 10))
     counter.ticks = 0
     match operation:

@@ -29,7 +29,7 @@ def store(tmp_path: Path, clock: ManualClock) -> Iterator[SQLiteStore]:
 
 
 def rows(store: SQLiteStore, table: str) -> int:
-    ((count,),) = store._engine.read(f"SELECT count(*) FROM {table}")
+    ((count,),) = store._reader.read(f"SELECT count(*) FROM {table}")
     return int(count)
 
 
@@ -110,7 +110,7 @@ def test_the_counters_agree_with_the_rows_after_everything(
     store.claims.create(None, "q", ttl=60, grace=60, limit=10)
     store.claims.release(None, "q", second.id)
     sweep(store)
-    counted = store._engine.read("SELECT total, claimed FROM queue")
+    counted = store._reader.read("SELECT total, claimed FROM queue")
     assert counted == [(rows(store, "message"), rows(store, "message WHERE claim_id NOTNULL"))]
 
 

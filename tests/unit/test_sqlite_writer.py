@@ -13,6 +13,7 @@ import pytest
 from marconi_server.storage.conformance import ManualClock
 from marconi_server.storage.errors import QueueNotFound, StorageUnavailable
 from marconi_server.storage.sqlite.engine import Engine
+from marconi_server.storage.sqlite.reader import Reader
 from marconi_server.storage.sqlite.writer import LARGEST_GROUP, Work, Writer
 
 
@@ -45,7 +46,10 @@ def note(text: str) -> Work[str]:
 
 
 def notes(engine: Engine) -> set[str]:
-    return {text for (text,) in engine.read("SELECT text FROM note")}
+    reader = Reader(engine, timeout=5)
+    found = {text for (text,) in reader.read("SELECT text FROM note")}
+    reader.close()
+    return found
 
 
 class Gate:

@@ -99,12 +99,12 @@ class SQLiteClaims(Operations, Claims):
             connection.executemany(_MARK, marks)
             return Claim(mint_claim_id(number, secret), ttl, 0, messages)
 
-        return self.writer.write(work)
+        return self.writer.write(work, rows=limit)
 
     def get(self, project: str | None, queue: str, claim_id: str) -> Claim:
         rows = []
         if values := _identify(project, queue, claim_id):
-            rows = self.engine.read(_GET, values | {"now": self.now()})
+            rows = self.reader.read(_GET, values | {"now": self.now()})
         if not rows:
             raise ClaimNotFound(claim_id=claim_id, queue=queue)
         messages = [

@@ -12,8 +12,8 @@ For operators:
   shrink.
 
 Where things are: `schema.sql` the tables and why each index is there; `queues.py`,
-`messages.py`, `claims.py` the operations with their statements; `engine.py` opening,
-reading and faults; `writer.py` the group commit; `sweeper.py` removal.
+`messages.py`, `claims.py` the operations with their statements; `engine.py` opening and
+faults; `reader.py` reading; `writer.py` the group commit; `sweeper.py` removal.
 """
 
 import time
@@ -27,6 +27,7 @@ from marconi_server.storage.sqlite.claims import SQLiteClaims
 from marconi_server.storage.sqlite.engine import Engine
 from marconi_server.storage.sqlite.messages import SQLiteMessages
 from marconi_server.storage.sqlite.queues import SQLiteQueues
+from marconi_server.storage.sqlite.reader import Reader
 from marconi_server.storage.sqlite.sweeper import Sweeper
 from marconi_server.storage.sqlite.writer import Writer
 
@@ -62,11 +63,12 @@ class SQLiteStore(Store):
 
     def __init__(self, engine: Engine, clock: Clock, options: SQLiteOptions) -> None:
         self._engine = engine
-        self._writer = Writer(engine, clock, timeout=options.timeout)
-        self._sweeper = Sweeper(engine, self._writer, clock, interval=options.sweep_interval)
-        self.queues = SQLiteQueues(engine, self._writer, clock)
-        self.messages = SQLiteMessages(engine, self._writer, clock)
-        self.claims = SQLiteClaims(engine, self._writer, clock)
+        self._reader = reader = Reader(engine, timeout=options.timeout)
+        self._writer = writer = Writer(engine, clock, timeout=options.timeout)
+        self._sweeper = Sweeper(reader, writer, clock, interval=options.sweep_interval)
+        self.queues = SQLiteQueues(reader, writer, clock)
+        self.messages = SQLiteMessages(reader, writer, clock)
+        self.claims = SQLiteClaims(reader, writer, clock)
 
     @classmethod
     def open(cls, options: SQLiteOptions, clock: Clock = time.time) -> Self:
@@ -75,9 +77,10 @@ class SQLiteStore(Store):
         return cls(engine, clock, options)
 
     def ping(self) -> None:
-        self._engine.read("SELECT 1 FROM queue LIMIT 1")
+        self._reader.read("SELECT 1 FROM queue LIMIT 1")
 
     def close(self) -> None:
         self._sweeper.close()
         self._writer.close()
         self._engine.close()
+        self._reader.close()

@@ -1,11 +1,10 @@
-"""The database file: opening it, checking it, reading from it, naming its faults."""
+"""The database file: opening it, checking it, naming its faults."""
 
 import os
 import sqlite3
-from collections import deque
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from marconi_server.storage.errors import StorageUnavailable, StorageUnusable
 from marconi_server.storage.sqlite.filesystem import FileLock, network_filesystem
@@ -41,9 +40,8 @@ def unavailable(error: sqlite3.Error) -> StorageUnavailable:
 class Engine:
     """One database file, opened by this process.
 
-    Reads run on idle connections from a pool, one at a time on each; in WAL mode they never wait
-    for the writer. A connection that saw a fault is closed, and the next one starts
-    afresh: what goes away by itself needs no restart.
+    A connection that saw a fault is closed by who used it, and the next one starts afresh:
+    what goes away by itself needs no restart.
     """
 
     def __init__(self, path: Path, *, timeout: float) -> None:
@@ -51,7 +49,6 @@ class Engine:
         self.lock = FileLock(path.with_name(path.name + ".lock"))
         self.closed = False
         self._timeout = timeout
-        self._idle: deque[sqlite3.Connection] = deque()
         self._inode = -1
 
     def prepare(self) -> None:
@@ -192,29 +189,7 @@ class Engine:
                 " restart the server to use the new file."
             )
 
-    def read(self, statement: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
-        """Run one statement on its own snapshot and return all rows.
-
-        :raises StorageUnavailable: the engine failed
-        """
-        self.check()
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = self.connect()
-        try:
-            rows = connection.execute(statement, parameters).fetchall()
-        except sqlite3.Error as error:
-            connection.close()
-            if is_fault(error):
-                raise unavailable(error) from error
-            raise
-        self._idle.append(connection)
-        return rows
-
     def close(self) -> None:
-        """Close idle connections and refuse further use."""
+        """Refuse further use."""
         self.closed = True
-        while self._idle:
-            self._idle.pop().close()
         self.lock.close()

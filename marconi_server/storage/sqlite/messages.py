@@ -90,7 +90,7 @@ class SQLiteMessages(Operations, Messages):
             )
             return [mint_message_id(position, salt) for position in range(first, last + 1)]
 
-        return self.writer.write(work)
+        return self.writer.write(work, rows=count)
 
     def list(
         self,
@@ -105,7 +105,7 @@ class SQLiteMessages(Operations, Messages):
         position = parse_marker(marker)
         if position is None:
             return Page([], None)
-        rows = self.engine.read(
+        rows = self.reader.read(
             _LIST_ALL if include_claimed else _LIST_FREE,
             {
                 "project": scope(project),
@@ -131,7 +131,7 @@ class SQLiteMessages(Operations, Messages):
         self, project: str | None, queue: str, message_ids: Sequence[str]
     ) -> Sequence[Message]:
         wanted = set(message_ids)
-        rows = self.engine.read(
+        rows = self.reader.read(
             _GET,
             {
                 "project": scope(project),
@@ -190,7 +190,7 @@ class SQLiteMessages(Operations, Messages):
                     connection.execute(_DELETE, (rowid,))
 
         if places:
-            self.writer.write(work)
+            self.writer.write(work, rows=len(places))
 
 
 def _positions(message_ids: set[str]) -> str:

@@ -1,10 +1,10 @@
-"""What the three groups of operations share: the engine, the writer, the clock, the ids."""
+"""What the three groups of operations share: the reader, the writer, the clock, the ids."""
 
 from typing import Final
 
 from marconi_server.storage.contract import Clock
 from marconi_server.storage.ids import is_well_formed
-from marconi_server.storage.sqlite.engine import Engine
+from marconi_server.storage.sqlite.reader import Reader
 from marconi_server.storage.sqlite.writer import Writer
 
 _LARGEST: Final = 2**63 - 1  # what an SQLite integer holds
@@ -35,8 +35,8 @@ def free_messages(columns: str, condition: str = "TRUE") -> str:
 class Operations:
     """Base of the groups of operations."""
 
-    def __init__(self, engine: Engine, writer: Writer, clock: Clock) -> None:
-        self.engine = engine
+    def __init__(self, reader: Reader, writer: Writer, clock: Clock) -> None:
+        self.reader = reader
         self.writer = writer
         self._clock = clock
 

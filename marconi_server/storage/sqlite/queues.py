@@ -74,7 +74,7 @@ class SQLiteQueues(Operations, Queues):
         return self.writer.write(work)
 
     def exists(self, project: str | None, queue: str) -> bool:
-        return bool(self.engine.read(_EXISTS, (scope(project), queue)))
+        return bool(self.reader.read(_EXISTS, (scope(project), queue)))
 
     def delete(self, project: str | None, queue: str) -> None:
         def work(connection: sqlite3.Connection, now: int) -> None:  # noqa: ARG001
@@ -90,13 +90,13 @@ class SQLiteQueues(Operations, Queues):
     def list(
         self, project: str | None, *, marker: str | None, limit: int, detailed: bool
     ) -> Page[Queue]:
-        rows = self.engine.read(
+        rows = self.reader.read(
             _LIST_DETAILED if detailed else _LIST, (scope(project), marker or "", limit)
         )
         return Page([Queue(*row) for row in rows], rows[-1][0] if rows else None)
 
     def metadata(self, project: str | None, queue: str) -> bytes:
-        for (document,) in self.engine.read(_METADATA, (scope(project), queue)):
+        for (document,) in self.reader.read(_METADATA, (scope(project), queue)):
             return bytes(document)
         raise QueueNotFound(queue=queue, project=project)
 
@@ -111,7 +111,7 @@ class SQLiteQueues(Operations, Queues):
 
     def stats(self, project: str | None, queue: str) -> QueueStats:
         now = self.now()
-        rows = self.engine.read(_STATS, {"now": now, "project": scope(project), "queue": queue})
+        rows = self.reader.read(_STATS, {"now": now, "project": scope(project), "queue": queue})
         if not rows:
             raise QueueNotFound(queue=queue, project=project)
         total, claimed, salt, oldest, oldest_created, newest, newest_created = rows[0]

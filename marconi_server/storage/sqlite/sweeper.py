@@ -11,12 +11,12 @@ from typing import Final
 
 from marconi_server.storage.contract import Clock
 from marconi_server.storage.errors import StorageUnavailable
-from marconi_server.storage.sqlite.engine import Engine
+from marconi_server.storage.sqlite.reader import Reader
 from marconi_server.storage.sqlite.writer import Writer
 
 log = logging.getLogger(__name__)
 
-STEP: Final = 200  # rows in one step: a few milliseconds of the writer's time
+STEP: Final = 200  # rows of each kind in one step: a few milliseconds of the writer's time
 
 _WORK_TO_DO = """
     SELECT EXISTS (SELECT 1 FROM claim WHERE expires <= :now)
@@ -56,8 +56,8 @@ _FORGET_DELETED_QUEUES = """
 class Sweeper:
     """A thread that looks once per `interval` seconds, and works until nothing is left."""
 
-    def __init__(self, engine: Engine, writer: Writer, clock: Clock, *, interval: float) -> None:
-        self._engine = engine
+    def __init__(self, reader: Reader, writer: Writer, clock: Clock, *, interval: float) -> None:
+        self._reader = reader
         self._writer = writer
         self._clock = clock
         self._interval = interval
@@ -69,7 +69,7 @@ class Sweeper:
         while not self._stop.wait(self._interval):
             try:
                 while self.work_to_do() and not self._stop.is_set():
-                    self._writer.write(step)
+                    self._writer.write(step, rows=STEP)
             except StorageUnavailable as error:
                 log.warning("Expired messages were not removed: %s", error)
 
@@ -78,7 +78,7 @@ class Sweeper:
 
         :raises StorageUnavailable: the engine failed
         """
-        ((answer,),) = self._engine.read(_WORK_TO_DO, {"now": int(self._clock() * 1000)})
+        ((answer,),) = self._reader.read(_WORK_TO_DO, {"now": int(self._clock() * 1000)})
         return bool(answer)
 
     def close(self) -> None:

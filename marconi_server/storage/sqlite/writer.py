@@ -1,16 +1,21 @@
 """Group commit: one transaction, and one wait for the disk, for all writes that wait.
 
-Each process has one writer thread. It takes the lock between processes, then all work
-that waits by then, runs it in one transaction, commits, and wakes the callers. The more
-callers there are, the more share a commit; nobody waits to let a group grow.
+Each process has one writer thread. It takes the lock between processes, begins, runs all
+work that waits by then, commits, and wakes the callers. The more callers there are, the
+more share a commit; nobody waits to let a group grow.
+
+All that can take long happens in that thread: the lock, BEGIN, COMMIT. The statements between,
+which only touch memory most of the time, run where the requests run (`waiting.call`).
 """
 
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar, cast
 
+from marconi_server import waiting
 from marconi_server.storage.contract import Clock
 from marconi_server.storage.errors import StorageError, StorageUnavailable
 from marconi_server.storage.sqlite.engine import Engine, is_fault, unavailable
@@ -25,23 +30,30 @@ It may run more than once, each time but the last undone without a trace. It rai
 """
 
 LARGEST_GROUP: Final = 500
+"""Writes that share a commit."""
+
+SHORT: Final = 200
+"""Rows that may change while other requests wait for the loop; about two milliseconds."""
 
 
 class _Job:
     """A write that a caller waits for, and its outcome."""
 
-    __slots__ = ("abandoned", "done", "error", "result", "taken", "work")
+    __slots__ = ("abandoned", "done", "error", "result", "rows", "taken", "work")
 
-    def __init__(self, work: Work[Any]) -> None:
+    def __init__(self, work: Work[Any], rows: int) -> None:
         self.work = work
+        self.rows = rows
         self.result: Any = None
         self.error: BaseException | None = None
         self.taken = False
         self.abandoned = False
-        self.done = threading.Lock()  # the lightest thing to wait on: released when done
-        self.done.acquire()
+        self.done = waiting.signal()
 
     def run(self, connection: sqlite3.Connection, now: int) -> None:
+        self.taken = True
+        if self.abandoned:
+            return
         self.error = None
         try:
             self.result = self.work(connection, now)
@@ -62,17 +74,19 @@ class Writer:
         self._thread = threading.Thread(target=self._serve, name="sqlite-writer", daemon=True)
         self._thread.start()
 
-    def write(self, work: Work[Result]) -> Result:
+    def write(self, work: Work[Result], *, rows: int = 1) -> Result:
         """Run `work` in a transaction and return its result once that is on disk.
+
+        `rows` tells about how many rows it changes.
 
         :raises StorageUnavailable: the engine failed, or did not answer within the timeout
         :raises StorageError: what `work` raised
         """
         if self._closed:
             raise StorageUnavailable(reason="The store is closed.")
-        job = _Job(work)
+        job = _Job(work, rows)
         self._waiting.put(job)
-        if not job.done.acquire(timeout=self._timeout):
+        if not job.done.wait(self._timeout):
             # Whichever of the two flags is set last, its owner sees the other one: a job
             # that nobody waits for any more is not begun.
             job.abandoned = True
@@ -91,41 +105,30 @@ class Writer:
         self._thread.join(self._timeout)
 
     def _serve(self) -> None:
-        more = True
-        while more:
-            first = self._waiting.get()
-            if first is None:
-                break
+        while (first := self._waiting.get()) is not None:
             jobs = [first]
             try:
                 with self._engine.lock:
-                    # What came in while we waited for the lock shares the commit.
-                    jobs, more = self._take(first)
-                    self._run(jobs)
+                    self._run(jobs, growing=True)
             except OSError as error:
                 self._fail(jobs, f"The lock beside {self._engine.path} failed: {error}.", error)
             for job in jobs:
-                job.done.release()
+                job.done.set()
         self._disconnect()
 
-    def _take(self, first: _Job) -> tuple[list[_Job], bool]:
-        jobs: list[_Job] = []
-        job: _Job | None = first
-        try:
-            while job is not None:
-                job.taken = True
-                if not job.abandoned:
-                    jobs.append(job)
-                if len(jobs) == LARGEST_GROUP:
-                    return jobs, True
+    def _grow(self, jobs: list[_Job]) -> None:
+        """Let what has come in meanwhile share the commit."""
+        with suppress(Empty):
+            while len(jobs) < LARGEST_GROUP:
                 job = self._waiting.get_nowait()
-        except Empty:
-            return jobs, True
-        return jobs, False
+                if job is None:  # the end, which `_serve` has to see
+                    self._waiting.put(None)
+                    return
+                jobs.append(job)
 
-    def _run(self, jobs: list[_Job]) -> None:
+    def _run(self, jobs: list[_Job], *, growing: bool = False) -> None:
         try:
-            self._transact(jobs)
+            self._transact(jobs, growing=growing)
         except StorageUnavailable as error:
             self._fail(jobs, error.reason, error.__cause__)
         except sqlite3.Error as error:
@@ -151,15 +154,24 @@ class Writer:
             job.error = StorageUnavailable(reason=reason)
             job.error.__cause__ = cause
 
-    def _transact(self, jobs: list[_Job]) -> None:
+    def _transact(self, jobs: list[_Job], *, growing: bool) -> None:
         self._engine.check()
         connection = self._connection
         if connection is None:
             connection = self._connection = self._engine.connect()
         connection.execute("BEGIN IMMEDIATE")
-        now = int(self._clock() * 1000)
-        for job in jobs:
-            job.run(connection, now)
+
+        def run_jobs() -> None:
+            now = int(self._clock() * 1000)
+            for job in jobs:
+                job.run(connection, now)
+
+        if growing:
+            self._grow(jobs)
+        if sum(job.rows for job in jobs) <= SHORT:
+            waiting.call(run_jobs)
+        else:
+            run_jobs()
         connection.execute("COMMIT")
 
     def _disconnect(self) -> None:
