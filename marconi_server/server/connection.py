@@ -124,7 +124,7 @@ class Connection:
     def abandon(self) -> None:
         """Close now, and tell a client whose request is arriving to send it elsewhere."""
         if self.state is State.READING:
-            self._refuse(Refusal.BODY_UNREADABLE, "not complete when the worker stopped")
+            self._refuse(Refusal.BODY_UNREADABLE)
         self.close()
 
     def close(self) -> None:
@@ -149,7 +149,8 @@ class Connection:
         try:
             environ = self.reader.next()
         except Refused as refused:
-            self._refuse(refused.refusal, str(refused))
+            self._server.log.info("Refused a request of %s: %s", self._peer, refused)
+            self._refuse(refused.refusal)
             return
         if environ is not None:
             self.state = State.ANSWERING
@@ -165,11 +166,11 @@ class Connection:
                 self.close()  # it does not even take that
 
     def _give_up(self, reason: str) -> None:
+        self._server.log.debug("Gave up a request of %s: %s", self._peer, reason)
         in_body = self.reader.in_body
-        self._refuse(Refusal.BODY_UNREADABLE if in_body else Refusal.HEAD_UNREADABLE, reason)
+        self._refuse(Refusal.BODY_UNREADABLE if in_body else Refusal.HEAD_UNREADABLE)
 
-    def _refuse(self, refusal: Refusal, reason: str) -> None:
-        self._server.log.info("Refused a request of %s: %s", self._peer, reason)
+    def _refuse(self, refusal: Refusal) -> None:
         self._output = refusal.answer("GET").encode(CLOSE)
         self._last = True
         self._patience = LINGER_SECONDS

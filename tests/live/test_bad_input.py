@@ -19,6 +19,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     config = f"[drivers:transport:wsgi]\nrequest_timeout = {REQUEST_TIMEOUT}\n"
     with LiveServer(tmp_path_factory.mktemp("bad-input"), config=config) as server:
         yield server
+        server.stop()
         assert "Traceback" not in server.log()
 
 

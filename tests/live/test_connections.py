@@ -1,36 +1,20 @@
-"""How the worker treats its clients: slow, many, in a row, and when it has to stop."""
+"""How the worker treats its clients: one after the other, slow ones, and many."""
 
 import hashlib
-import json
 import os
 import re
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from threading import Event, Thread
-from typing import Any
 
 import pytest
 
 from tests.support.live import LiveServer
-from tests.support.wire import SECONDS, Response, Wire, exchange
-
-ROOT = Path(__file__).parents[2]
-TINY = (sys.executable, "-m", "tests.support.tiny")
-
-
-@contextmanager
-def tiny(tmp_path: Path, *args: str, workers: int = 1) -> Iterator[LiveServer]:
-    """Run the tiny application; it stands for none of ours, so nothing else is in the way."""
-    path = {"PYTHONPATH": str(ROOT)}
-    with LiveServer(
-        tmp_path, args=args, workers=workers, embedded=False, env=path, command=TINY
-    ) as server:
-        yield server
+from tests.support.tiny import ROOT, TINY, Held, get, post, seen, tiny, wait_until
+from tests.support.wire import SECONDS, Wire, exchange
 
 
 @pytest.fixture(scope="module")
@@ -38,54 +22,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """A server of one worker with two threads."""
     with tiny(tmp_path_factory.mktemp("tiny")) as server:
         yield server
-
-
-def get(target: str, *headers: str, version: str = "HTTP/1.1") -> bytes:
-    return "\r\n".join([f"GET {target} {version}", "Host: q", *headers, "", ""]).encode()
-
-
-def post(target: str, body: bytes, *headers: str) -> bytes:
-    lines = [f"POST {target} HTTP/1.1", "Host: q", f"Content-Length: {len(body)}", *headers]
-    return "\r\n".join([*lines, "", ""]).encode() + body
-
-
-def seen(response: Response) -> dict[str, Any]:
-    """What the application says that it got."""
-    assert response.status == 200
-    document: dict[str, Any] = json.loads(response.body)
-    return document
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-class Held:
-    """A request that the application holds, until it is let go."""
-
-    def __init__(self, folder: Path) -> None:
-        self._fifo = folder / f"fifo-{os.urandom(4).hex()}"
-        os.mkfifo(self._fifo)
-        self.request = get(f"/hold?{self._fifo}")
-        self._end: int | None = None
-
-    def wait(self) -> None:
-        """Wait until the application has it."""
-        wait_until(self._is_held)
-
-    def let_go(self) -> None:
-        assert self._end is not None, "nobody waited for it"
-        os.close(self._end)
-
-    def _is_held(self) -> bool:
-        try:
-            self._end = os.open(self._fifo, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:  # nobody reads
-            return False
-        return True
+        server.stop()
 
 
 # One client
@@ -218,6 +155,7 @@ def test_access_log(tmp_path: Path) -> None:
     log = tmp_path / "access.log"
     with tiny(tmp_path, "--accesslog", str(log)) as server:
         exchange(server.port, get("/echo?a=b", "User-Agent: tester", "Referer: there"))
+        server.stop()
     line = log.read_text().splitlines()[-1]
     assert re.search(
         r'^127\.0\.0\.1 - - \[.*\] "GET /echo\?a=b HTTP/1\.1" 200 \d{2,} "there" "tester"$', line
@@ -305,6 +243,7 @@ def test_a_client_that_never_reads_is_closed(tmp_path: Path) -> None:
             wait_until(lambda: sockets_of(worker) == 2)
             wait_until(lambda: sockets_of(worker) == 1)
             assert not wire.ended()  # the beginning is there, the rest never comes
+        server.stop()
 
 
 def test_workers_share_the_connections(tmp_path: Path) -> None:
@@ -313,8 +252,10 @@ def test_workers_share_the_connections(tmp_path: Path) -> None:
             seen(stack.enter_context(Wire(server.port)).send(get("/echo")).receive())
             shares = [sockets_of(worker) / (number + 2) for worker in server.worker_pids()]
             if number >= 64 and min(shares) > 0.25:
-                return
-        pytest.fail(f"after 500 connections: {shares}")
+                break
+        else:
+            pytest.fail(f"after 500 connections: {shares}")
+        server.stop()
 
 
 def test_connections_over_the_limit_wait(tmp_path: Path) -> None:
@@ -329,6 +270,7 @@ def test_connections_over_the_limit_wait(tmp_path: Path) -> None:
         assert sockets_of(worker) == 4
         first[1].socket.close()
         assert seen(waiting.receive())["query"] == "late"
+        server.stop()
 
 
 def test_a_worker_without_descriptors_goes_on(tmp_path: Path) -> None:
@@ -342,158 +284,4 @@ def test_a_worker_without_descriptors_goes_on(tmp_path: Path) -> None:
             wait_until(lambda: "Cannot accept connections for now" in server.log())
             seen(first.send(get("/echo")).receive())
         seen(exchange(server.port, get("/echo")))
-
-
-# Stopping
-
-
-def refuses_connections(server: LiveServer) -> bool:
-    try:
-        with Wire(server.port):
-            return False
-    except OSError:
-        return True
-
-
-def test_sigterm_lets_every_request_finish(tmp_path: Path) -> None:
-    whole = post("/echo", b"x" * 100)
-    held = Held(tmp_path)
-    with tiny(tmp_path, "--farewell", "20") as server, ExitStack() as stack:
-        idle, in_head, in_body, in_application = (
-            stack.enter_context(Wire(server.port)) for _ in range(4)
-        )
-        seen(idle.send(get("/echo")).receive())
-        in_head.send(whole[:20])
-        in_body.send(whole[:-50])
-        in_application.send(held.request)
-        held.wait()
-        os.kill(server.pid, signal.SIGTERM)
-        wait_until(lambda: refuses_connections(server))
-        time.sleep(1)  # the worker looks at deadlines twice in this time
-        idle.send(get("/echo"))
-        in_head.send(whole[20:])
-        in_body.send(whole[-50:])
-        held.let_go()
-        for wire in (idle, in_head, in_body, in_application):
-            response = wire.receive()
-            assert response.status == 200
-            assert response.headers["connection"] == "close"
-            assert wire.ended()
-        assert server.wait() == 0
-
-
-def test_sigterm_ends_idle_connections_in_the_end(tmp_path: Path) -> None:
-    with tiny(tmp_path) as server, Wire(server.port) as new, Wire(server.port) as used:
-        seen(used.send(get("/echo")).receive())
-        os.kill(server.pid, signal.SIGTERM)
-        assert new.ended()
-        assert used.ended()
-        assert server.wait() == 0
-
-
-def test_sigterm_serves_what_the_kernel_has_accepted(tmp_path: Path) -> None:
-    held = Held(tmp_path)
-    with tiny(tmp_path, "--worker-connections", "1") as server, ExitStack() as stack:
-        first = stack.enter_context(Wire(server.port)).send(held.request)
-        held.wait()
-        waiting = [stack.enter_context(Wire(server.port)) for _ in range(5)]
-        for wire in waiting:
-            wire.send(get("/echo"))
-        os.kill(server.pid, signal.SIGTERM)
-        for wire in waiting:
-            response = wire.receive()
-            assert response.status == 200
-            assert response.headers["connection"] == "close"
-        held.let_go()
-        assert first.receive().status == 200
-        assert server.wait() == 0
-
-
-def test_the_graceful_timeout_ends_what_does_not_end(tmp_path: Path) -> None:
-    held = Held(tmp_path)
-    with tiny(tmp_path, "--graceful-timeout", "3") as server, ExitStack() as stack:
-        in_application = stack.enter_context(Wire(server.port)).send(held.request)
-        in_head = stack.enter_context(Wire(server.port)).send(get("/echo")[:10])
-        held.wait()
-        os.kill(server.pid, signal.SIGTERM)
-        response = in_head.receive()
-        assert response.status == 503
-        assert response.headers["retry-after"] == "30"
-        assert in_application.ended()
-        assert server.wait() == 0
-        assert "SIGKILL" not in server.log()
-        held.let_go()
-
-
-@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGINT])
-def test_sigquit_and_sigint_wait_for_nobody(tmp_path: Path, number: signal.Signals) -> None:
-    held = Held(tmp_path)
-    with tiny(tmp_path) as server, Wire(server.port) as wire:
-        wire.send(held.request)
-        held.wait()
-        os.kill(server.pid, number)
-        assert wire.ended()
-        assert server.wait() == 0
-        held.let_go()
-
-
-class Caller:
-    """Sends requests one after the other, on one connection as long as it is kept open."""
-
-    def __init__(self, port: int) -> None:
-        self.answered = 0
-        self.error: BaseException | None = None
-        self._port = port
-        self._done = Event()
-        self._thread = Thread(target=self._call)
-
-    def __enter__(self) -> "Caller":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _call(self) -> None:
-        try:
-            while not self._done.is_set():
-                with Wire(self._port) as wire:
-                    kept = True
-                    while kept and not self._done.is_set():
-                        response = wire.send(get("/echo")).receive()
-                        assert response.status == 200
-                        self.answered += 1
-                        kept = "connection" not in response.headers
-        except BaseException as error:
-            self.error = error
-
-
-def test_a_reload_costs_no_request(tmp_path: Path) -> None:
-    with tiny(tmp_path, workers=2) as server, ExitStack() as stack:
-        callers = [stack.enter_context(Caller(server.port)) for _ in range(4)]
-        for _ in range(2):
-            wait_until(lambda: all(caller.answered > 10 for caller in callers))
-            server.reload()
-            for caller in callers:
-                caller.answered = 0
-        wait_until(lambda: all(caller.answered > 10 or caller.error for caller in callers))
-        assert [caller.error for caller in callers] == [None] * 4
-
-
-def test_a_worker_that_has_served_its_time_costs_no_request(tmp_path: Path) -> None:
-    with tiny(tmp_path, "--max-requests", "200", workers=2) as server, ExitStack() as stack:
-        before = set(server.worker_pids())
-        callers = [stack.enter_context(Caller(server.port)) for _ in range(4)]
-        wait_until(lambda: len(server.worker_pids()) == 2 and not before & {*server.worker_pids()})
-        assert [caller.error for caller in callers] == [None] * 4
-
-
-def test_workers_leave_when_the_master_is_killed(tmp_path: Path) -> None:
-    with tiny(tmp_path, workers=2) as server:
-        os.kill(server.pid, signal.SIGKILL)
-        server.wait()
-        wait_until(lambda: refuses_connections(server))
-        log = server.log()
-        assert "Parent changed, shutting down" in log
-        assert "Traceback" not in log
+        server.stop()

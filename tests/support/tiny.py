@@ -1,89 +1,74 @@
-"""A tiny application under our worker, run as `python -m tests.support.tiny`.
+"""The tiny application of `tests.support.tiny_app`, and what tests of the worker do to it."""
 
-`LiveServer` can start it in place of the product, to see the worker alone:
-
-/v1/health      204, as everywhere
-/echo           200, what arrived, as JSON
-/hold?FIFO      200, but only when somebody has written to that FIFO
-/large?N        200, N bytes
-/fail           raises
-"""
-
-import argparse
-import hashlib
 import json
-import resource
-from collections.abc import Iterable
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from wsgiref.types import StartResponse, WSGIEnvironment
 
-from gunicorn.app.base import BaseApplication
+from tests.support.live import LiveServer
+from tests.support.wire import SECONDS, Response
 
-
-def application(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-    path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
-    if path == "/v1/health":
-        start("204 No Content", [])
-        return []
-    if path == "/fail":
-        raise RuntimeError("told to fail")
-    if path == "/hold":
-        Path(query).read_bytes()
-    start("200 OK", [("Content-Type", "application/json")])
-    if path == "/large":
-        return [b"x" * int(query)]
-    body = environ["wsgi.input"].read()
-    seen = {
-        "method": environ["REQUEST_METHOD"],
-        "path": path,
-        "query": query,
-        "length": environ.get("CONTENT_LENGTH"),
-        "body": len(body),
-        "sha256": hashlib.sha256(body).hexdigest(),
-        "client": environ.get("REMOTE_ADDR"),
-    }
-    return [json.dumps(seen).encode()]
+ROOT = Path(__file__).parents[2]
+TINY = (sys.executable, "-m", "tests.support.tiny_app")
 
 
-class Tiny(BaseApplication):  # type: ignore[misc] # gunicorn has no types
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.options = options
-        super().__init__()
-
-    def load_config(self) -> None:
-        options = self.options
-        self.cfg.set("worker_class", "marconi_server.server.worker.Worker")
-        self.cfg.set("control_socket_disable", True)
-        self.cfg.set("bind", options.bind or f"127.0.0.1:{options.port}")
-        for name in ("workers", "threads", "worker_connections", "keepalive", "max_requests"):
-            self.cfg.set(name, getattr(options, name))
-        self.cfg.set("graceful_timeout", options.graceful_timeout)
-        self.cfg.set("accesslog", options.accesslog)
-        self.cfg.set("post_fork", self.post_fork)
-
-    def post_fork(self, _arbiter: Any, worker: Any) -> None:
-        worker.request_timeout = self.options.request_timeout
-        worker.farewell = self.options.farewell
-        if self.options.descriptors:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (self.options.descriptors,) * 2)
-
-    def load(self) -> Any:
-        return application
+@contextmanager
+def tiny(tmp_path: Path, *args: str, workers: int = 1) -> Iterator[LiveServer]:
+    """Run the tiny application; it stands for none of ours, so nothing else is in the way."""
+    path = {"PYTHONPATH": str(ROOT)}
+    with LiveServer(
+        tmp_path, args=args, workers=workers, embedded=False, env=path, command=TINY
+    ) as server:
+        yield server
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--bind")
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--worker-connections", type=int, default=1000)
-    parser.add_argument("--keepalive", type=int, default=75)
-    parser.add_argument("--max-requests", type=int, default=0)
-    parser.add_argument("--graceful-timeout", type=int, default=30)
-    parser.add_argument("--request-timeout", type=float, default=30)
-    parser.add_argument("--farewell", type=float, default=1)
-    parser.add_argument("--descriptors", type=int, default=0)
-    parser.add_argument("--accesslog")
-    Tiny(parser.parse_args()).run()
+def get(target: str, *headers: str, version: str = "HTTP/1.1") -> bytes:
+    return "\r\n".join([f"GET {target} {version}", "Host: q", *headers, "", ""]).encode()
+
+
+def post(target: str, body: bytes, *headers: str) -> bytes:
+    lines = [f"POST {target} HTTP/1.1", "Host: q", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def seen(response: Response) -> dict[str, Any]:
+    """What the application says that it got."""
+    assert response.status == 200
+    document: dict[str, Any] = json.loads(response.body)
+    return document
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+class Held:
+    """A request that the application holds, until it is let go."""
+
+    def __init__(self, folder: Path) -> None:
+        self._fifo = folder / f"fifo-{os.urandom(4).hex()}"
+        os.mkfifo(self._fifo)
+        self.request = get(f"/hold?{self._fifo}")
+        self._end: int | None = None
+
+    def wait(self) -> None:
+        """Wait until the application has it."""
+        wait_until(self._is_held)
+
+    def let_go(self) -> None:
+        assert self._end is not None, "nobody waited for it"
+        os.close(self._end)
+
+    def _is_held(self) -> bool:
+        try:
+            self._end = os.open(self._fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # nobody reads
+            return False
+        return True
