@@ -152,6 +152,10 @@ class Connection:
             self._server.log.info("Refused a request of %s: %s", self._peer, refused)
             self._refuse(refused.refusal)
             return
+        except Exception:  # a defect that one client meets must not end all the others
+            self._server.log.exception("Error reading a request of %s", self._peer)
+            self._refuse(Refusal.DEFECT)
+            return
         if environ is not None:
             self.state = State.ANSWERING
             self.deadline = NEVER

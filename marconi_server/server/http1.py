@@ -135,10 +135,11 @@ class Reader:
                 head, None, None, "http", MAX_HEAD, MAX_FIELDS, MAX_HEAD, True
             )
         except IncompleteError:
-            if len(pending) < MAX_HEAD:
-                self._searched = len(pending)
-                return None
-            raise Refused(_blame(head), f"the head exceeds {MAX_HEAD} bytes") from None
+            culprit = _blame(head)
+            if culprit is Refusal.REQUEST_LINE or len(pending) >= MAX_HEAD:
+                raise Refused(culprit, f"no head in {len(head)} bytes") from None
+            self._searched = len(pending)
+            return None
         except ParseError as error:
             raise Refused(_blame(head), str(error)) from error
         self._pending = pending[environ.pop("_consumed") :]
@@ -153,7 +154,7 @@ class Reader:
         path: str = environ["PATH_INFO"]
         query = environ["QUERY_STRING"]
         environ["RAW_URI"] = f"{path}?{query}" if query else path
-        if path[0] != "/" and path != "*":
+        if path[:1] != "/" and path != "*":
             absolute = _ABSOLUTE_FORM.match(path)
             if absolute is None:
                 raise Refused(Refusal.REQUEST_LINE, f"not a request target: {path[:200]!r}")

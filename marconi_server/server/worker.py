@@ -1,20 +1,17 @@
-"""The gunicorn worker: one loop that owns the connections, and threads for the requests.
+"""The gunicorn worker: one loop that owns the connections, and a runner for the requests.
 
-The loop accepts, reads, finds where requests begin and end, and writes. A request gets a
-thread when it is complete, and gives it back with its answer, so that no thread ever
-waits for a client. Nothing of a connection is shared: requests go to the threads through
-one queue, answers come back through another.
+The loop accepts, reads, finds where requests begin and end, and writes. The runner gets a
+request when it is complete, and gives it back with its answer, so that nothing but the loop
+ever waits for a client. Nothing of a connection is shared.
 """
 
 import gc
 import os
 import selectors
-import threading
 import time
 from collections import deque
 from datetime import timedelta
 from functools import partial
-from queue import SimpleQueue
 from typing import Any
 
 from gunicorn.errors import ConfigError
@@ -23,8 +20,10 @@ from gunicorn.workers import base
 
 from marconi_server.server.answers import CLOSE, KEEP, Answer, Environ, Refusal
 from marconi_server.server.connection import NEVER, READ, Connection
+from marconi_server.server.greenlets import Greenlets
 from marconi_server.server.http1 import Reader
 from marconi_server.server.loads import shared_loads
+from marconi_server.server.runner import Request, Runner, Threads
 
 TICK = 0.5
 """Seconds between two looks at deadlines, and signs of life for the arbiter."""
@@ -56,6 +55,10 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     farewell: float = 1.0
     """Seconds that a stopping worker keeps idle connections: a request may be on its way."""
 
+    on_loop: bool = False
+    """Whether requests run on the loop, as greenlets, because the application never makes its
+    caller wait except through `marconi_server.waiting`; else `threads` threads run them."""
+
     @classmethod
     def check_config(cls, cfg: Any, _log: Any) -> None:
         """Refuse what this worker cannot do; gunicorn calls this before it starts workers.
@@ -76,8 +79,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self._aside_until = NEVER  # while new connections are left to others
         self._asleep = False  # whether the loop waits, and has to be woken for an answer
         self._next_tick = 0.0
-        self._arrived: list[tuple[Connection, Environ]] = []  # in this turn
-        self._requests: SimpleQueue[tuple[Connection, Environ] | None] = SimpleQueue()
+        self._arrived: list[Request] = []  # in this turn
         self._answers: deque[tuple[Connection, bytes, bool]] = deque()
 
     def run(self) -> None:
@@ -87,12 +89,11 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self._logs_access = self.log.access_log_enabled
         self._common: Environ = base_environ(self.cfg)
         self._common |= {"wsgi.multithread": True, "SCRIPT_NAME": ""}
-        threads = [
-            threading.Thread(target=self._serve, name=f"request-{number}", daemon=True)
-            for number in range(self.cfg.threads)
-        ]
-        for thread in threads:
-            thread.start()
+        self._runner: Runner = (
+            Greenlets(self._serve, self._wake)
+            if self.on_loop
+            else Threads(self._serve, self.cfg.threads)
+        )
         self._loads.join(self.age)
         # PERF: what exists by now stays; the garbage collector need not look at it again.
         gc.collect()
@@ -101,10 +102,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         while self.alive:
             self._turn()
         self._stop()
-        for _ in threads:
-            self._requests.put(None)
-        for thread in threads:
-            thread.join(max(0.0, self._end - time.monotonic()))
+        self._runner.stop(max(0.0, self._end - time.monotonic()))
 
     # The loop
 
@@ -112,10 +110,12 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         """Wait until there is something to do, and do it."""
         self._asleep = True
         # An answer that comes after this look at the queue finds us asleep and wakes us.
-        timeout = 0.0 if self._answers else min(TICK, self._aside_until - self.now)
+        busy = self._answers or self._runner.can_go_on
+        timeout = 0.0 if busy else min(TICK, self._aside_until - self.now)
         ready = self.selector.select(timeout)
         self._asleep = False
         self.now = time.monotonic()
+        self._runner.go_on()
         while self._answers:
             connection, answer, last = self._answers.popleft()
             connection.answer(answer, last=last)
@@ -123,9 +123,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             key.data()
         # PERF: not before everything was read. A thread that is awake competes for the
         # interpreter whenever a socket is read, and that takes longer than many requests.
-        for request in self._arrived:
-            self._requests.put(request)
-        self._arrived.clear()
+        if self._arrived:
+            arrived, self._arrived = self._arrived, []
+            self._runner.run(arrived)
         if self.now >= self._aside_until:
             self._aside_until = NEVER
             for listener in self.sockets:
@@ -144,6 +144,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             self.alive = False
         for connection in [one for one in self._connections if one.deadline <= self.now]:
             connection.expire()
+        self._runner.expire()
         self._listen(self.alive)
 
     def _woken(self) -> None:
@@ -232,32 +233,34 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         for connection in list(self._connections):
             connection.abandon()
 
-    # The threads
+    # The requests
 
     def dispatch(self, connection: Connection, environ: Environ) -> None:
-        """Have a complete request answered: the seam between the loop and the threads."""
+        """Have a complete request answered, behind what else arrives in this turn."""
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Stopping after %s requests: %s", self.nr, self)
             self.alive = False
         self._arrived.append((connection, environ))
 
-    def _serve(self) -> None:
-        """Answer requests, one after the other; every thread of the pool does this."""
-        while (request := self._requests.get()) is not None:
-            connection, environ = request
-            answer = self._run(environ)
-            reader = connection.reader  # the loop leaves it alone until the answer is there
-            # Asked after the run: the worker may have been told to stop meanwhile.
-            last = not (reader.keep_alive and self.alive) or reader.truncated
-            if last:
-                encoded = answer.encode(CLOSE)
-            else:
-                encoded = answer.encode(KEEP if environ["SERVER_PROTOCOL"] == "HTTP/1.0" else b"")
-            self._answers.append((connection, encoded, last))
-            if self._asleep:
-                self._asleep = False
-                os.write(self.PIPE[1], b"\0")
+    def _serve(self, connection: Connection, environ: Environ) -> None:
+        """Answer a request, wherever the runner runs it."""
+        answer = self._run(environ)
+        reader = connection.reader  # the loop leaves it alone until the answer is there
+        # Asked after the run: the worker may have been told to stop meanwhile.
+        last = not (reader.keep_alive and self.alive) or reader.truncated
+        if last:
+            encoded = answer.encode(CLOSE)
+        else:
+            encoded = answer.encode(KEEP if environ["SERVER_PROTOCOL"] == "HTTP/1.0" else b"")
+        self._answers.append((connection, encoded, last))
+        self._wake()
+
+    def _wake(self) -> None:
+        """End the sleep of the loop; called by any thread."""
+        if self._asleep:
+            self._asleep = False
+            os.write(self.PIPE[1], b"\0")
 
     def _run(self, environ: Environ) -> Answer:
         """Run the application and return its answer, or that of its failure."""

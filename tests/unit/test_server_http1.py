@@ -196,6 +196,7 @@ STREAMS = {
         served(Request("GET", "/", "", b"")),
     ),
     "a target that only looks absolute": (get(line=b"GET v1?x=http://a HTTP/1.1"), BAD_LINE),
+    "a target without a path": (get(line=b"GET ?x=http://a HTTP/1.1"), BAD_LINE),
     "a target of another scheme": (get(line=b"GET ftp://a/v1 HTTP/1.1"), BAD_LINE),
     "a target without a slash": (get(line=b"GET v1 HTTP/1.1"), BAD_LINE),
     "a tunnel": (get(line=b"CONNECT a.example:80 HTTP/1.1"), BAD_LINE),
@@ -308,6 +309,7 @@ requests = st.one_of(
 FRAGMENTS = (
     *(b"GET", b" ", b"/v1", b"HTTP/1.1", b"\r", b"\n", b"\r\n", b":", b"a", b"0", b"\x00", b"\xff"),
     *(b"Transfer-Encoding: chunked\r\n", b"Content-Length: 5\r\n", b"Host: q\r\n", b"?", b";"),
+    *(b"://", b"http", b"%", b"*", b"GET ", b" HTTP/1.1\r\n", b"\r\n\r\n"),
 )
 rubbish = st.one_of(
     st.lists(st.sampled_from(FRAGMENTS), max_size=30).map(b"".join), st.binary(max_size=40)
@@ -316,6 +318,7 @@ rubbish = st.one_of(
 
 @settings(max_examples=300, deadline=None)
 @example(parts=[b"\r\n\n"], places=[1])
+@example(parts=[b"! ! \x00\x00\x00\x00\x00\x00\x00\n\x00"], places=[])
 @given(
     parts=st.lists(st.one_of(requests, rubbish), max_size=4),
     places=st.lists(st.integers(min_value=0), max_size=8),
