@@ -118,6 +118,7 @@ class Service(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         self._early_signals = arbiter.SIG_QUEUE
         worker.request_timeout = self._settings.wsgi.request_timeout
         worker.max_body = self._settings.limits.largest_body
+        worker.on_loop = registry.driver(self._settings.drivers.storage).cooperative
 
     def _post_worker_init(self, worker: BaseWorker) -> None:
         """Heed a stop that was asked for before the worker had signal handlers of its own.

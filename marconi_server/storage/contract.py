@@ -32,7 +32,7 @@ Ids and markers are made of `A-Z a-z 0-9 _ -`, message markers of digits only
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from msgspec import Struct
 
@@ -304,6 +304,10 @@ class Store(ABC):
     """
 
     Options: type[Any]
+
+    cooperative: ClassVar[bool] = False
+    """Whether operations never wait except through `marconi_server.waiting`, and so may run on
+    an event loop. A driver across a network whose calls block is not cooperative."""
 
     queues: Queues
     messages: Messages

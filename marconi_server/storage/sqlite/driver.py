@@ -60,6 +60,7 @@ class SQLiteStore(Store):
     """See `marconi_server.storage.contract.Store`."""
 
     Options = SQLiteOptions
+    cooperative = True
 
     def __init__(self, engine: Engine, clock: Clock, options: SQLiteOptions) -> None:
         self._engine = engine
