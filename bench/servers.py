@@ -1,0 +1,137 @@
+"""Server processes: started for one measurement, gone after it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+
+START_SECONDS: Final = 60.0
+IDLE_SECONDS: Final = 0.3
+POLL_SECONDS: Final = 0.02
+
+_TICK: Final = 1.0 / os.sysconf("SC_CLK_TCK")
+
+
+class BenchError(Exception):
+    """The benchmark cannot go on; the text says why."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: its address, and the process group of all that belongs to it."""
+
+    port: int
+    group: int
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def cpu(self) -> float:
+        """Return the seconds of CPU that its living processes have used."""
+        return group_cpu(self.group)
+
+    def get(self, path: str, headers: dict[str, str]) -> bytes:
+        """Send one GET and return the body of the answer.
+
+        :raises OSError: the server cannot be reached
+        :raises HTTPException: what it answers is not HTTP
+        :raises BenchError: it answers that it failed
+        """
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=START_SECONDS)
+        try:
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            body = response.read()
+            if response.status >= 500:
+                raise BenchError(f"GET {path} was answered with {response.status}: {body!r}")
+            return body
+        finally:
+            connection.close()
+
+
+@contextmanager
+def serve(module: str, arguments: Sequence[str], log: Path) -> Iterator[Server]:
+    """Run `python -m module` on a free port, and kill it at the end, whatever happens.
+
+    Begins when the server answers and its processes have come to rest. They are killed and
+    not asked to stop: their database is thrown away as well.
+
+    :raises BenchError: the server ends or does not answer in time
+    """
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, "--port", "0", *arguments],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for the harness, which then ends the group
+        )
+    try:
+        yield _wait(process, log)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # not reaped yet, so the group is still ours
+        process.wait()
+
+
+def _wait(process: "subprocess.Popen[bytes]", log: Path) -> Server:
+    deadline = time.monotonic() + START_SECONDS
+
+    def poll(condition: Callable[[], bool], complaint: str) -> None:
+        while not condition():
+            # `waitid` leaves an ended process unreaped, for the signal at the end.
+            ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+            if ended is not None or time.monotonic() > deadline:
+                what = complaint if ended is None else "ended"
+                raise BenchError(f"The server {what}:\n{log.read_text(errors='replace')}")
+            time.sleep(POLL_SECONDS)
+
+    def listening() -> re.Match[str] | None:
+        return re.search(r"Listening at: http://\S+:(\d+)", log.read_text(errors="replace"))
+
+    poll(lambda: listening() is not None, "does not listen")
+    found = listening()
+    assert found is not None
+    server = Server(int(found[1]), process.pid)
+
+    def answers() -> bool:
+        try:
+            server.get("/", {})
+        except (OSError, HTTPException):
+            return False
+        return True
+
+    def rests() -> bool:
+        before = server.cpu()
+        time.sleep(IDLE_SECONDS)
+        return server.cpu() == before
+
+    poll(answers, "does not answer")
+    poll(rests, "does not come to rest")  # until then workers are still importing
+    return server
+
+
+def group_cpu(group: int) -> float:
+    """Return the seconds of CPU that the living processes of a process group have used."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # pid (name) state parent group ...; the name may hold blanks and parentheses
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended meanwhile
+        if int(fields[2]) == group:
+            ticks += int(fields[11]) + int(fields[12])  # utime and stime, see proc(5)
+    return ticks * _TICK
