@@ -11,14 +11,13 @@ from typing import Any, Final
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
-from gunicorn.errors import AppImportError
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker as BaseWorker
 
 from marconi_server import logs
 from marconi_server.settings import Settings, SettingsError, Wsgi
 from marconi_server.storage import registry
-from marconi_server.storage.errors import StorageError, StorageUnavailable, StorageUnusable
+from marconi_server.storage.errors import StorageError
 from marconi_server.wsgi import Application
 
 logger = logging.getLogger(__name__)
@@ -99,14 +98,15 @@ class Service(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         super().reload()
 
     def load(self) -> Any:
-        """Return the WSGI application of this worker; called by gunicorn in each."""
+        """Return the WSGI application of this worker; called by gunicorn in each.
+
+        The store was fit for use when the server started. One that is not any more is a fault
+        like any other: 503 until it is put right.
+        """
         self._application = Application(self._settings)
         try:
             return self._application.open()
-        except StorageUnusable as error:
-            # gunicorn prints this one without a traceback, and stops instead of trying for ever.
-            raise AppImportError(str(error)) from error
-        except StorageUnavailable as error:
+        except StorageError as error:
             logger.error("The store does not open, requests get 503: %s", error)
             return self._application  # which goes on trying
 

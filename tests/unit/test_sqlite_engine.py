@@ -130,6 +130,16 @@ def test_a_file_kept_locked_by_another_program_is_a_fault_that_passes(
     again.close()
 
 
+def test_a_lock_that_another_process_keeps_is_a_fault_that_passes(
+    engine: Engine, path: Path
+) -> None:
+    again = Engine(path, timeout=0.1)
+    with engine.lock, pytest.raises(StorageUnavailable, match=r"has held .*\.lock for"):
+        again.prepare()
+    again.prepare()
+    again.close()
+
+
 def test_a_replaced_file_is_noticed(reader: Reader, path: Path) -> None:
     reader.read("SELECT 1")
     copy = path.with_name("copy.db")

@@ -60,8 +60,12 @@ class Engine:
         self._check_place()
         try:
             self.lock.open()
-            with self.lock:
+            with self.lock.within(self._timeout):  # two may want to create it
                 self._create_or_check()
+        except TimeoutError as error:
+            raise StorageUnavailable(
+                reason=f"Another process has held {self.lock.path} for {self._timeout:g} seconds."
+            ) from error
         except PermissionError as error:
             raise StorageUnusable(
                 reason=f"The database {self.path} cannot be opened: {error.strerror}.",

@@ -3,6 +3,9 @@
 import fcntl
 import os
 import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -64,7 +67,7 @@ class FileLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._file = -1
 
     def open(self) -> None:
@@ -72,13 +75,33 @@ class FileLock:
 
         :raises OSError: it cannot be opened
         """
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def __enter__(self) -> None:
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def __exit__(self, *exception: object) -> None:
         fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Hold the lock, or fail if it cannot be had within so many seconds; for rare use.
+
+        :raises TimeoutError: another process has it
+        """
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise TimeoutError from None
+                time.sleep(0.01)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Let go of the lock and the file; idempotent."""
