@@ -62,18 +62,17 @@ class Engine:
             self.lock.open()
             with self.lock.within(self._timeout):  # two may want to create it
                 self._create_or_check()
+            self._inode = self.path.stat().st_ino
         except TimeoutError as error:
-            raise StorageUnavailable(
-                reason=f"Another process has held {self.lock.path} for {self._timeout:g} seconds."
-            ) from error
-        except PermissionError as error:
-            raise StorageUnusable(
-                reason=f"The database {self.path} cannot be opened: {error.strerror}.",
-                remedy="Give the user of the server the right to write the file and its folder.",
-            ) from error
+            reason = f"Another process has held {self.lock.path} for {self._timeout:g} seconds."
+            raise StorageUnavailable(reason=reason) from error
+        except OSError as error:
+            raise self._forbidden(str(error.strerror)) from error
         except sqlite3.Error as error:
             raise self._unfit(error) from error
-        self._inode = self.path.stat().st_ino
+        finally:
+            if self._inode < 0:
+                self.lock.close()
 
     def _check_place(self) -> None:
         folder = self.path.parent
@@ -142,11 +141,14 @@ class Engine:
                 remedy="Name another file, or restore this one from a backup.",
             )
         if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
-            return StorageUnusable(
-                reason=f"The database {self.path} cannot be opened for writing: {error}.",
-                remedy="Give the user of the server the right to write the file and its folder.",
-            )
+            return self._forbidden(str(error))
         return unavailable(error)
+
+    def _forbidden(self, reason: str) -> StorageUnusable:
+        return StorageUnusable(
+            reason=f"The database {self.path} cannot be opened for writing: {reason}.",
+            remedy="Give the user of the server the right to write the file and its folder.",
+        )
 
     def connect(self) -> sqlite3.Connection:
         """Open one more connection to the file that was prepared.
