@@ -4,10 +4,11 @@ The client checks on every answer that it is what the spec allows (see `client.p
 """
 
 from typing import Final
+from urllib.parse import quote
 
 import pytest
 
-from tests.api.client import C1, Client, Queue, assert_error, next_link
+from tests.api.client import C1, Client, Queue, assert_error, next_link, query_of
 
 API_CALL: Final = "Invalid API call"
 PARAMETER: Final = "Invalid query parameter"
@@ -76,11 +77,21 @@ def test_odd_percent_encoding_in_values(client: Client, queue: Queue, value: str
     assert client.get("/v1/queues?%ff=%ff&%00=%00").status == 200
 
 
+ARABIC_DIGITS = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
+
+
 @pytest.mark.parametrize(
-    "marker",
-    ["-1", "%2B1", "1.0", "1_0", "%D9%A3", "%201", "9223372036854775808", "9" * 40, "9" * HUGE],
+    "form", ["-{}", "%2B{}", "%20{}", "{}%20", "{}.0", "{}_0", "0x{}", "{}%00", "{arabic}"]
 )
-def test_marker_that_only_looks_like_one(queue: Queue, marker: str) -> None:
+def test_marker_that_only_looks_like_one(queue: Queue, form: str) -> None:
+    queue.post_n(3)
+    marker = query_of(next_link(queue.page("?echo=true&limit=1")))["marker"]
+    arabic = quote(marker.translate(ARABIC_DIGITS))
+    assert queue.page(f"?echo=true&marker={form.format(marker, arabic=arabic)}").status == 204
+
+
+@pytest.mark.parametrize("marker", ["9223372036854775808", "9" * 40, "9" * HUGE])
+def test_marker_beyond_all(queue: Queue, marker: str) -> None:
     queue.post_n(3)
     assert queue.page(f"?echo=true&marker={marker}").status == 204
 

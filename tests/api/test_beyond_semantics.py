@@ -211,11 +211,16 @@ def test_expiry_is_exact(client: Client, queue: Queue, clock: ManualClock) -> No
     assert client.get(claim).json()["age"] == 99
     clock.advance(0.5)
     assert client.get(claim).status == 404
+    assert queue.listed() == [short, long]
+    assert queue.counts() == (0, 2, 2)
     clock.advance(59.5)
     assert client.get(short).json()["age"] == 159
     clock.advance(0.5)
     assert client.get(short).status == 404
-    assert queue.listed() == [long]
+    assert hrefs_of(client.get(queue.messages + ids_query([short, long])).json()) == [long]
+    assert queue.listed() == queue.listed("?echo=true&include_claimed=true") == [long]
+    assert queue.counts() == (0, 1, 1)
+    assert queue.claimed()[1] == [long]
 
 
 def test_reported_ttl_is_never_lowered(client: Client, queue: Queue, clock: ManualClock) -> None:

@@ -70,5 +70,7 @@ def test_other_project(other: Client, queue: Queue) -> None:
     hrefs = queue.post_n(2)
     assert other.delete(queue.messages + ids_query(hrefs)).status == 204
     other.create(queue.name)
+    theirs = queue.of(other).post_n(2)
     assert other.delete(queue.messages + ids_query(hrefs)).status == 204
     assert queue.listed() == hrefs
+    assert queue.of(other).listed() == theirs

@@ -46,6 +46,7 @@ def test_get_missing(client: Client, queue: Queue, missing: Queue) -> None:
 def test_get_below_another_queue(client: Client, queue: Queue) -> None:
     [href] = queue.post_n(1)
     client.create("another")
+    Queue(client, "another").post_n(1)
     assert client.get(href.replace(queue.name, "another")).status == 404
 
 
@@ -68,7 +69,11 @@ def test_delete_missing(client: Client, queue: Queue, missing: Queue) -> None:
 def test_delete_in_another_project(client: Client, other: Client, queue: Queue) -> None:
     [href] = queue.post_n(1)
     assert other.delete(href).status == 204
+    other.create(queue.name)
+    theirs = queue.of(other).post_n(1)
+    assert other.delete(href).status == 204
     assert client.get(href).status == 200
+    assert queue.of(other).listed() == theirs
 
 
 @pytest.mark.case(237)
