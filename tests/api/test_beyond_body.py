@@ -153,6 +153,8 @@ def test_last_of_duplicate_keys_wins(client: Client, queue: Queue) -> None:
     [href] = answer.json()["resources"]
     message = client.get(href).json()
     assert (message["ttl"], message["body"]) == (60, {"a": 2})
+    assert queue.post(b'[{"ttl": "x", "body": 1, "ttl": 60}]').status == 201
+    assert queue.post(b'[{"ttl": 60, "body": 1, "ttl": "x"}]').status == 400
     client.put(f"{queue.path}/metadata", b'{"a": 1, "a": 2}')
     assert client.get(f"{queue.path}/metadata").json() == {"a": 2}
     body = b'{"ttl": 1, "grace": 1, "ttl": 90, "grace": 60}'

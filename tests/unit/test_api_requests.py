@@ -48,6 +48,11 @@ JSON = ("application/json",)
         "application/json;q=0.001",
         "text/html, application/json;q=0.3",
         "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",
+        "application/json,,",
+        'application/json;x="a,b"',
+        'text/html;x="\\"", application/json',
+        "application/json;q=0, */*",
+        "application/json;q=1.000",
     ],
 )
 def test_json_is_acceptable(accept: str) -> None:
@@ -63,6 +68,9 @@ def test_json_is_acceptable(accept: str) -> None:
         "application/json;q=0",
         "application/json;q=x",
         "application/json;q=2",
+        "application/json;q=-1",
+        "*/json",
+        'text/html;x=", application/json',
         "application/json-home",
         "application/json\x00",
     ],
