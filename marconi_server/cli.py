@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bind", metavar="ADDRESS", help="address or host name to listen on")
     parser.add_argument("--port", metavar="PORT", help="TCP port to listen on; 0 takes a free one")
     parser.add_argument("--workers", metavar="N", help="number of worker processes")
-    parser.add_argument("--threads", metavar="N", help="threads of each worker")
+    parser.add_argument("--threads", metavar="N", help="threads of each worker; sqlite needs none")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
 
@@ -139,7 +139,9 @@ def _check(source: _Source) -> None:
     settings = source.load()
     wsgi, limits = settings.wsgi, settings.limits
     _say(f"Address: {wsgi.bind}, port {wsgi.port}")
-    _say(f"Processes: {wsgi.workers} workers of {wsgi.threads} threads")
+    on_loop = registry.driver(settings.drivers.storage).cooperative
+    where = "on an event loop each" if on_loop else f"in {wsgi.threads} threads each"
+    _say(f"Processes: {wsgi.workers} workers, which handle requests {where}")
     _say(
         f"Largest bodies: {limits.max_message_size} bytes for a post, "
         f"{limits.max_queue_metadata} for metadata, {limits.max_claim_body} for a claim"

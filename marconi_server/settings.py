@@ -98,7 +98,11 @@ class Wsgi:
     port: int = option(8888, minimum=0, maximum=65535, help="TCP port; 0 takes a free one.")
     workers: int = option(2, minimum=1, maximum=1024, help="Number of worker processes.")
     threads: int = option(
-        16, minimum=1, maximum=1024, help="Requests that one worker handles at the same time."
+        16,
+        minimum=1,
+        maximum=1024,
+        help="Threads of one worker that handle requests, for a store across a network. With"
+        " sqlite, requests run on the event loop of the worker and need none.",
     )
     connections: int = option(
         1000, minimum=1, maximum=1_000_000, help="Connections that one worker keeps open."

@@ -191,7 +191,7 @@ def test_check_says_what_it_found(config: Path) -> None:
     for words in (
         f"Configuration files: {config}",
         "Address: 127.0.0.1, port 0",
-        "Processes: 2 workers of 16 threads",
+        "Processes: 2 workers, which handle requests on an event loop each",
         "262144 bytes for a post",
         "Storage: sqlite",
         f"database = {config.parent}/marconi.db",
