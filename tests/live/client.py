@@ -54,8 +54,8 @@ class RecordingClient:
     def __init__(self, name: str, address: Callable[[], int]) -> None:
         self.name = name
         self.records: list[Record] = []
-        self.server_errors: list[int] = []
-        """The status of every 5xx."""
+        self.unavailable = 0
+        """How often it was told that the store is out of order."""
         self._address = address
         self._connection: HTTPConnection | None = None
 
@@ -170,7 +170,8 @@ class RecordingClient:
             elif status < 500:
                 outcome = Outcome.REFUSED
             else:
-                self.server_errors.append(status)
+                assert status == 503, f"{method} {path}: a bug, {status} {content!r}"
+                self.unavailable += 1
         return Reply(start, time.monotonic(), outcome, status, location, found)
 
     def _connect(self) -> HTTPConnection:

@@ -50,7 +50,7 @@ class Load:
 
     When it ends, producers and claimers stop first, and the followers read on to the
     end of each queue. `drain` then reads what is left and returns the whole history. An
-    exception in a client ends `run` at once and comes out at the end of the block.
+    exception in a client comes out of `run`, or at the end of the block.
     """
 
     def __init__(
@@ -94,8 +94,10 @@ class Load:
                 future.result()
 
     def run(self, seconds: float) -> None:
-        """Let the clients work for a time, or until one of them crashes."""
-        wait(self._running, seconds, return_when=FIRST_EXCEPTION)
+        """Let the clients work for a time; raise at once what one of them raises."""
+        done, _ = wait(self._running, seconds, return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
 
     def drain(self) -> History:
         """Read what is left in the queues, then claim all that is free.
@@ -122,9 +124,9 @@ class Load:
         return History(records, drain.name)
 
     @property
-    def server_errors(self) -> list[int]:
-        """The status of each 5xx that any client was given."""
-        return [status for client in self.clients for status in client.server_errors]
+    def unavailable(self) -> int:
+        """How often any client was told that the store is out of order."""
+        return sum(client.unavailable for client in self.clients)
 
     def _client(self, name: str) -> RecordingClient:
         server = self._servers[len(self.clients) % len(self._servers)]

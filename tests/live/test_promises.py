@@ -23,6 +23,9 @@ LEAST_POSTS_PER_SECOND = 25
 
 CLIENTS = 18
 
+PROCESSES = 3
+"""Two workers and their master."""
+
 Report = Callable[[str], None]
 
 
@@ -38,7 +41,7 @@ def report(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -
 def judge(load: Load, report: Report, seconds: float) -> History:
     """Check all promises on what the clients saw, and that they saw a good deal."""
     history = load.drain()
-    report(f"{history.summary()}; 5xx: {len(load.server_errors)}")
+    report(f"{history.summary()}; 503: {load.unavailable}")
     assert history.count(Post) >= LEAST_POSTS_PER_SECOND * seconds, history.summary()
     for kind in (Claim, Deletion, Page):
         assert history.count(kind) >= LEAST_POSTS_PER_SECOND * seconds, history.summary()
@@ -80,7 +83,7 @@ def test_promises_while_workers_are_killed(tmp_path: Path, report: Report) -> No
     unknown = history.count(Record, Outcome.UNKNOWN)
     assert unknown > 0, "no kill hit a request: nothing was tested"
     assert unknown <= kills * CLIENTS, "a kill costs a client one answer at most"
-    assert load.server_errors == []
+    assert load.unavailable == 0
 
 
 def test_promises_when_the_server_is_killed_and_started_again(
@@ -95,6 +98,6 @@ def test_promises_when_the_server_is_killed_and_started_again(
         history = judge(load, report, 2 * RESTART_AFTER_SECONDS)
         server.stop()
     unknown = history.count(Record, Outcome.UNKNOWN)
-    assert 0 < unknown <= CLIENTS, "the kill costs each client one answer at most"
+    assert 0 < unknown <= CLIENTS * PROCESSES, "an end of a process costs one answer at most"
     assert history.count(Record, Outcome.FAILED) > 0, "nobody noticed that the server was gone"
-    assert load.server_errors == []
+    assert load.unavailable == 0
