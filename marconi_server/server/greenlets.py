@@ -31,6 +31,7 @@ class Greenlets:
         self._wake = wake
         self._hub = getcurrent()
         self._thread = threading.get_ident()
+        self._idle: list[greenlet] = []
         self._parked: set[_Parked] = set()
         self._ready: deque[_Parked] = deque()  # of these, the ones whose signal is set
         self._calls: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
@@ -44,10 +45,19 @@ class Greenlets:
         return bool(self._ready or self._calls)
 
     def run(self, requests: list[Request]) -> None:
-        for connection, environ in requests:
+        for request in requests:
             if self._calls:  # a thread waits, and with it maybe many requests
                 self._run_calls()
-            greenlet(self._serve).switch(connection, environ)
+            idle = self._idle.pop() if self._idle else greenlet(self._serve_requests)
+            idle.switch(request)
+
+    def _serve_requests(self, request: Request) -> None:
+        # PERF: a greenlet is kept for the next request. Each has a stack of its own, which
+        # the system would have to map and unmap every time.
+        while True:
+            self._serve(*request)
+            self._idle.append(getcurrent())
+            request = self._hub.switch()
 
     def go_on(self) -> None:
         self._run_calls()
