@@ -1,4 +1,4 @@
-"""docs/operations: what it says of files, backup and configuration is what happens."""
+"""What the pages say of files, backup, configuration and limits is what happens."""
 
 import stat
 import subprocess
@@ -6,7 +6,10 @@ from pathlib import Path
 
 import requests
 
-from marconi_server.settings import load, unknown_options
+from marconi_server.api.documents import MAX_DEPTH
+from marconi_server.server.connection import LINGER_BYTES, LINGER_SECONDS
+from marconi_server.server.http1 import MAX_FIELDS, MAX_HEAD
+from marconi_server.settings import Limits, Wsgi, load, unknown_options
 from tests.docs.markdown import Block, page, pages
 from tests.support.live import LiveServer
 
@@ -87,3 +90,28 @@ def test_every_configuration_is_valid(tmp_path: Path) -> None:
         file.write_text(text)
         settings = load([str(file)], {("drivers", "storage"): "sqlite"})
         assert unknown_options([str(file)], settings) == []
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    running = page("docs/operations/running.md").text
+    for words in (
+        f"{MAX_HEAD // 1024} KiB, {MAX_FIELDS} fields",
+        f"up to {LINGER_BYTES // 1024**2} MiB of it, for up to {LINGER_SECONDS:g} s",
+        f"`request_timeout` ({Wsgi().request_timeout} s)",
+        f"`graceful_timeout` ({Wsgi().graceful_timeout} s)",
+        f"`keepalive` ({Wsgi().keepalive} s)",
+    ):
+        assert words in running
+    api, limits = page("docs/api.md").text, Limits()
+    for words in (
+        f"1 to {limits.max_messages_per_page} ",
+        f"up to {limits.max_messages_per_page} ids",
+        f"up to {limits.max_queue_metadata} bytes",
+        f"up to {limits.max_message_size}",
+        f"60 to {limits.max_message_ttl} ",
+        f"60 to {limits.max_claim_ttl} ",
+        f"60 to {limits.max_claim_grace}:",
+        f"0 to {limits.max_claim_grace},",
+    ):
+        assert words in api
+    assert f"more than {MAX_DEPTH} levels" in page("docs/errors.md").text
