@@ -266,12 +266,24 @@ class ConcurrentQueueCases(Cases):
     def test_metadata_is_set_as_a_whole(self, store: Store, queue: BoundQueue) -> None:
         documents = [b'"' + letter * 5000 + b'"' for letter in (b"a", b"b", b"c")]
 
+        done = Event()
+
         def write(document: bytes) -> None:
             for _ in range(10):
                 store.queues.set_metadata(queue.project, queue.name, document)
-                assert store.queues.metadata(queue.project, queue.name) in documents
 
-        together(*(lambda document=document: write(document) for document in documents))
+        def write_all() -> None:
+            try:
+                together(*(lambda document=document: write(document) for document in documents))
+            finally:
+                done.set()
+
+        def read() -> None:
+            while not done.is_set():
+                assert store.queues.metadata(queue.project, queue.name) in [b"{}", *documents]
+
+        together(write_all, read)
+        assert store.queues.metadata(queue.project, queue.name) in documents
 
 
 def _assert_batches_in_order(ids: list[str], batches: list[list[str]]) -> None:

@@ -5,7 +5,8 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from threading import Event
+from itertools import count
+from threading import Event, Semaphore
 
 import pytest
 
@@ -148,9 +149,18 @@ class FaultCases(SceneCases):
 
     def test_a_fault_is_not_taken_for_an_empty_queue(self, harness: Harness, store: Store) -> None:
         empty = BoundQueue(store, name="empty").create()
-        for look in (empty.page, empty.try_claim, empty.stats, empty.get_many):
+        (deleted,) = empty.post(b"1")
+        empty.delete(deleted)
+        looks: list[Callable[[], object]] = [
+            empty.page,
+            empty.try_claim,
+            empty.stats,
+            lambda: empty.get(deleted),
+            lambda: empty.get_many(deleted),
+        ]
+        for look in looks:
             with harness.failing(), pytest.raises(StorageUnavailable):
-                look("unknown") if look == empty.get_many else look()
+                look()
 
     def test_every_store_on_the_data_recovers(
         self, harness: Harness, clock: ManualClock, scene: Scene
@@ -169,57 +179,41 @@ class FaultCases(SceneCases):
         other.close()
 
     def test_batches_are_whole_after_faults(self, harness: Harness, queue: BoundQueue) -> None:
-        def post(poster: int) -> list[list[bytes]]:
-            acknowledged = []
-            for n in range(25):
-                batch = [f"[{poster}, {n}, {part}]".encode() for part in range(3)]
-                try:
-                    queue.post(*batch)
-                except StorageUnavailable:
-                    continue
-                acknowledged.append(batch)
-            return acknowledged
+        numbers = count()
 
-        acknowledged = _with_faults(harness, *(lambda n=n: post(n) for n in range(4)))
+        def post() -> list[str]:
+            batch = next(numbers)
+            return queue.post(*(f"[{batch}, {part}]".encode() for part in range(3)))
 
-        bodies = [message.body for message in queue.page().items]
-        stored = [bodies[start : start + 3] for start in range(0, len(bodies), 3)]
-        for batch in stored:
+        acknowledged = _with_faults(harness, *[post] * 4)
+
+        bodies = [message.body for page in queue.follow(limit=1000) for message in page.items]
+        for batch in _batches(bodies):
             prefix = batch[0].removesuffix(b"0]")
             assert batch == [prefix + b"0]", prefix + b"1]", prefix + b"2]"]
-        assert len({batch[0] for batch in stored}) == len(stored), "none is there twice"
+        assert len(set(bodies)) == len(bodies), "none is there twice"
+        ids = queue.ids()
         for batches in acknowledged:
-            places = [stored.index(batch) for batch in batches]
+            places = [ids.index(message_id) for message_id in flat(batches)]
             assert places == sorted(places)
         assert queue.counts() == (len(bodies), 0)
 
     def test_claims_are_whole_after_faults(
         self, harness: Harness, clock: ManualClock, queue: BoundQueue
     ) -> None:
-        ids = queue.post_numbers(120, ttl=6000)
+        ids = queue.post_numbers(500, ttl=6000)  # more than all attempts can take
 
-        def claim() -> list[tuple[str, list[str]]]:
-            claims = []
-            for _ in range(20):
-                try:
-                    taken = queue.try_claim(ttl=600, limit=2)
-                except StorageUnavailable:
-                    continue
-                if taken:
-                    claims.append((taken.id, ids_of(taken)))
-            return claims
+        claims = flat(_with_faults(harness, *[lambda: queue.claim(ttl=600, limit=2)] * 4))
 
-        claims = flat(_with_faults(harness, *[claim] * 4))
-
-        for claim_id, held in claims:
-            assert ids_of(queue.read_claim(claim_id)) == held
-        held = [message_id for _, messages in claims for message_id in messages]
+        for claim in claims:
+            assert queue.read_claim(claim.id) == claim
+        held = [message_id for claim in claims for message_id in ids_of(claim)]
         assert len(held) == len(set(held))
         free = queue.free_ids()
         assert set(held).isdisjoint(free)
-        assert queue.counts() == (len(free), 120 - len(free))
+        assert queue.counts() == (len(free), 500 - len(free))
         clock.advance(600)
-        assert ids_of(queue.claim(limit=200)) == ids
+        assert ids_of(queue.claim(limit=1000)) == ids
 
 
 class ClosingCases(SceneCases):
@@ -277,20 +271,55 @@ class ClosingCases(SceneCases):
         store.close()
 
 
-def _with_faults(harness: Harness, *actions: Callable[[], list[Result]]) -> list[list[Result]]:
-    """Run the actions together, while the engine fails and heals over and over."""
+def _batches(bodies: list[bytes]) -> list[list[bytes]]:
+    """Cut a listing into batches of three."""
+    return [bodies[start : start + 3] for start in range(0, len(bodies), 3)]
+
+
+def _with_faults(harness: Harness, *actions: Callable[[], Result]) -> list[list[Result]]:
+    """Repeat each action in a thread of its own, while the engine fails and heals by turns.
+
+    In each turn some attempts end while the engine works, some are under way when it fails, and
+    some begin after that. Returns the results of those that succeeded, for each thread.
+    """
+    permits, ended = Semaphore(0), Semaphore(0)
     done = Event()
 
-    def run() -> list[list[Result]]:
+    def repeat(action: Callable[[], Result]) -> list[Result]:
+        results: list[Result] = []
+        wrong: Exception | None = None
+        while permits.acquire(timeout=PATIENCE) and not done.is_set():
+            try:
+                results.append(action())
+            except StorageUnavailable:
+                pass
+            except Exception as error:
+                wrong = error  # raised in the end, since the turns go on with every thread
+            finally:
+                ended.release()
+        if wrong:
+            raise wrong
+        return results
+
+    def attempts_end(number: int) -> None:
+        for _ in range(number):
+            assert ended.acquire(timeout=PATIENCE), "an operation does not return"
+
+    def fail_and_heal() -> list[Result]:
         try:
-            return together(*actions)
+            for _ in range(6):
+                permits.release(16)
+                attempts_end(8)
+                with harness.failing():
+                    attempts_end(8)
+                    permits.release(8)
+                    attempts_end(8)
         finally:
             done.set()
-
-    def fail_and_heal() -> list[list[Result]]:
-        while not done.is_set():
-            with harness.failing():
-                pass
+            permits.release(len(actions))
         return []
 
-    return together(run, fail_and_heal)[0]
+    *results, _ = together(
+        *(lambda action=action: repeat(action) for action in actions), fail_and_heal
+    )
+    return results
