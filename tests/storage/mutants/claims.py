@@ -36,7 +36,7 @@ class _OtherChoice(Claims):
         return [message for message in visible if not self._data.is_claimed(message, now)][:limit]
 
 
-@seen_by("TestClaims", "TestConcurrentClaims", "TestSeveralStores", "TestRelease")
+@seen_by("TestClaims", "TestConcurrentClaims", "TestSeveralStores", "TestRelease", "TestFaults")
 class ClaimsTwice(_OtherChoice):
     def choose(self, visible: Sequence[HeldMessage], now: float, limit: int) -> list[HeldMessage]:
         right = super().choose(visible, now, limit)
@@ -103,7 +103,7 @@ class ClaimsWithoutALock(Claims):
         return self._claim(claim, free, now)
 
 
-@seen_by("TestClaims", "TestDeletion")
+@seen_by("TestClaims", "TestDeletion", "TestConcurrentClaims")
 class ReturnsEmptyClaims(Claims):
     def get(self, project: str | None, queue: str, claim_id: str) -> Claim:
         try:
@@ -209,3 +209,55 @@ class TakesBackTheLengthenedLife(Claims):
 class NeverReleases(Claims):
     def release(self, project: str | None, queue: str, claim_id: str) -> None:
         self._store.check()
+
+
+@seen_by("TestClaims")
+class ClaimsOfOnePoster(_OtherChoice):
+    def choose(self, visible: Sequence[HeldMessage], now: float, limit: int) -> list[HeldMessage]:
+        right = super().choose(visible, now, limit)
+        return [message for message in right if message.client_id == right[0].client_id]
+
+
+@seen_by("TestClaims")
+class TakesTheAgeOfTheMessage(Claims):
+    def _claim(self, claim: HeldClaim, messages: list[HeldMessage], now: float) -> Claim:
+        right = super()._claim(claim, messages, now)
+        return Claim(right.id, right.ttl, right.messages[0].age, right.messages)
+
+
+@seen_by("TestRenewal", "TestDeletion")
+class RenewsUnderANewId(Claims):
+    def renew(
+        self, project: str | None, queue: str, claim_id: str, *, ttl: int, grace: int
+    ) -> None:
+        with self._now() as now:
+            super().renew(project, queue, claim_id, ttl=ttl, grace=grace)
+            claim, _ = self._find(project, queue, claim_id, now)
+            claim.id = f"c{self._data.next_number()}"
+
+
+@seen_by("TestRenewal")
+class RenewsOneMessageOnly(Claims):
+    def renew(
+        self, project: str | None, queue: str, claim_id: str, *, ttl: int, grace: int
+    ) -> None:
+        with self._now() as now:
+            super().renew(project, queue, claim_id, ttl=ttl, grace=grace)
+            for message in self._find(project, queue, claim_id, now)[1][1:]:
+                message.claim = None
+
+
+@seen_by("TestIdentifiers")
+class FailsOnBadClaimIds(Claims):
+    def get(self, project: str | None, queue: str, claim_id: str) -> Claim:
+        return super().get(project, queue, f"c{int(claim_id.removeprefix('c'))}")
+
+
+@seen_by("TestIdentifiers")
+class TakesMessageIdsForClaims(Claims):
+    def get(self, project: str | None, queue: str, claim_id: str) -> Claim:
+        with self._now() as now:
+            for message in self._data.visible(project, queue, now):
+                if message.id == claim_id and message.claim:
+                    return super().get(project, queue, message.claim.id)
+            return super().get(project, queue, claim_id)

@@ -2,10 +2,12 @@
 
 import math
 
+from marconi_server.storage.contract import Message
 from tests.storage.memory import (
     Data,
     HeldClaim,
     HeldMessage,
+    Messages,
 )
 from tests.storage.mutants.mutant import seen_by
 
@@ -109,3 +111,10 @@ class EndsClaimsOneInstantLate(Data):
 class EndsClaimsEarly(Data):
     def is_live(self, claim: HeldClaim, now: float) -> bool:
         return now < math.floor(claim.started) + claim.ttl
+
+
+@seen_by("TestExpiry", "TestLengthening")
+class ReportsTheLifeThatIsLeft(Messages):
+    def _message(self, message: HeldMessage, now: float) -> Message:
+        right = super()._message(message, now)
+        return Message(right.id, math.ceil(message.expires - now), right.age, right.body)

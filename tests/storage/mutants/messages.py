@@ -8,14 +8,17 @@ from marconi_server.storage.contract import (
     Message,
     NewMessage,
 )
+from marconi_server.storage.errors import MessageNotFound, QueueNotFound
 from tests.storage.memory import (
+    Data,
+    HeldMessage,
     HeldQueue,
     Messages,
 )
 from tests.storage.mutants.mutant import YIELD, seen_by
 
 
-@seen_by("TestMessages", "TestPaging")
+@seen_by("TestMessages", "TestPaging", "TestConcurrentPosting")
 class ReversesABatch(Messages):
     def post(
         self, project: str | None, queue: str, client_id: str, messages: Sequence[NewMessage]
@@ -128,3 +131,75 @@ class StripsIds(Messages):
         self, project: str | None, queue: str, message_ids: Sequence[str]
     ) -> list[Message]:
         return super().get_many(project, queue, [i.strip() for i in message_ids])
+
+
+@seen_by("TestMessages")
+class ReturnsIdsInAnotherOrder(Messages):
+    def post(
+        self, project: str | None, queue: str, client_id: str, messages: Sequence[NewMessage]
+    ) -> list[str]:
+        return super().post(project, queue, client_id, messages)[::-1]
+
+
+@seen_by("TestMetadata")
+class ObeysMetadata(Messages):
+    def post(
+        self, project: str | None, queue: str, client_id: str, messages: Sequence[NewMessage]
+    ) -> list[str]:
+        with self._now():
+            ttl = json.loads(self._queue(project, queue).metadata).get("_default_message_ttl")
+            changed = [NewMessage(ttl or message.ttl, message.body) for message in messages]
+            return super().post(project, queue, client_id, changed)
+
+
+@seen_by("TestIdentifiers")
+class HasColonsInIds(Messages):
+    def _held(self, client_id: str, message: NewMessage, now: float) -> HeldMessage:
+        held = super()._held(client_id, message, now)
+        held.id = f"m:{held.position}"
+        return held
+
+
+@seen_by("TestMessages", "TestStats")
+class StartsAgeAtOne(Data):
+    def age(self, since: float, now: float) -> int:
+        return super().age(since, now) + 1
+
+
+@seen_by("TestMessages")
+class TakesNoIdsForAll(Messages):
+    def get_many(
+        self, project: str | None, queue: str, message_ids: Sequence[str]
+    ) -> list[Message]:
+        with self._now() as now:
+            everything = [message.id for message in self._data.visible(project, queue, now)]
+            return super().get_many(project, queue, message_ids or everything)
+
+
+@seen_by("TestMessages")
+class SaysQueueNotFoundOfMessages(Messages):
+    def get(self, project: str | None, queue: str, message_id: str) -> Message:
+        try:
+            return super().get(project, queue, message_id)
+        except MessageNotFound as error:
+            raise QueueNotFound(queue=queue, project=project) from error
+
+
+@seen_by("TestIdentifiers")
+class FoldsTheCaseOfIds(Messages):
+    def get_many(
+        self, project: str | None, queue: str, message_ids: Sequence[str]
+    ) -> list[Message]:
+        return super().get_many(project, queue, [i.lower() for i in message_ids])
+
+
+@seen_by("TestConcurrentPosting", "TestMessages")
+class PutsTheNewestInFront(Messages):
+    def post(
+        self, project: str | None, queue: str, client_id: str, messages: Sequence[NewMessage]
+    ) -> list[str]:
+        with self._now():
+            ids = super().post(project, queue, client_id, messages)
+            held = self._queue(project, queue)
+            held.messages = held.messages[-len(ids) :] + held.messages[: -len(ids)]
+            return ids

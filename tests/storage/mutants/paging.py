@@ -5,6 +5,7 @@ from typing import Any
 
 from marconi_server.storage.contract import Message, Page
 from tests.storage.memory import (
+    MemoryStore,
     Messages,
 )
 from tests.storage.mutants.mutant import seen_by
@@ -158,3 +159,60 @@ class SwapsMessagesOnAPage(OtherPages):
     ) -> Page[Message]:
         page = right()
         return Page(page.items[::-1], page.marker)
+
+
+@seen_by("TestPaging")
+class HasAMarkerOnAnEmptyPage(OtherPages):
+    def wrong(
+        self, right: Callable[..., Page[Message]], marker: str | None, limit: int
+    ) -> Page[Message]:
+        page = right()
+        return page if page.items else Page([], marker or "1")
+
+
+@seen_by("TestPaging")
+class ShowsEachMessageOnce(OtherPages):
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(store)
+        self._shown: set[str] = set()
+
+    def wrong(
+        self, right: Callable[..., Page[Message]], marker: str | None, limit: int
+    ) -> Page[Message]:
+        page = right()
+        items = [message for message in page.items if message.id not in self._shown]
+        self._shown.update(message.id for message in items)
+        return Page(items, page.marker if items else None)
+
+
+@seen_by("TestIdentifiers")
+class HasLettersInMarkers(OtherPages):
+    def wrong(
+        self, right: Callable[..., Page[Message]], marker: str | None, limit: int
+    ) -> Page[Message]:
+        page = right(marker=marker and marker.removeprefix("m"))
+        return Page(page.items, page.marker and f"m{page.marker}")
+
+
+@seen_by("TestIsolation")
+class FollowsMarkersThroughAllQueues(Messages):
+    def list(
+        self,
+        project: str | None,
+        queue: str,
+        *,
+        marker: str | None,
+        limit: int,
+        exclude_client: str | None,
+        include_claimed: bool,
+    ) -> Page[Message]:
+        with self._now() as now:
+            found = [
+                message
+                for scope, name in self._data.queues
+                if name == queue or marker
+                for message in self._data.visible(scope, name, now)
+                if message.position > int(marker or 0)
+            ][:limit]
+            last = str(found[-1].position) if found else None
+            return Page([self._message(message, now) for message in found], last)

@@ -5,12 +5,14 @@ import time
 from collections.abc import Sequence
 
 from marconi_server.storage.contract import (
+    MessageStamp,
     Page,
     Queue,
     QueueStats,
 )
 from marconi_server.storage.errors import QueueNotFound
 from tests.storage.memory import (
+    HeldMessage,
     HeldQueue,
     Queues,
 )
@@ -199,3 +201,135 @@ class TakesTheOldestFreeForTheOldest(Queues):
                         stats.claimed, stats.free, self._stamp(message, now), stats.newest
                     )
             return stats
+
+
+@seen_by("TestQueues")
+class FailsToDeleteTwice(Queues):
+    def delete(self, project: str | None, queue: str) -> None:
+        with self._now():
+            self._queue(project, queue)
+            super().delete(project, queue)
+
+
+@seen_by("TestQueues")
+class DeletesAllQueuesOfTheProject(Queues):
+    def delete(self, project: str | None, queue: str) -> None:
+        with self._now():
+            for scope, name in list(self._data.queues):
+                if scope == project:
+                    super().delete(project, name)
+
+
+@seen_by("TestQueues")
+class SaysThatEachQueueExists(Queues):
+    def exists(self, project: str | None, queue: str) -> bool:
+        self._store.check()
+        return True
+
+
+@seen_by("TestQueues")
+class TakesOneNameForNothing(Queues):
+    def exists(self, project: str | None, queue: str) -> bool:
+        return super().exists(project, queue) and queue != "NULL"
+
+
+@seen_by("TestQueueListing")
+class ListsDeletedQueues(_OtherListing):
+    deleted: tuple[str, ...] = ()
+
+    def delete(self, project: str | None, queue: str) -> None:
+        with self._now():
+            self._queue(project, queue).messages.clear()
+            self.deleted = (*self.deleted, queue)
+
+    def exists(self, project: str | None, queue: str) -> bool:
+        return super().exists(project, queue) and queue not in self.deleted
+
+
+@seen_by("TestQueueListing")
+class HasAMarkerOnAnEmptyPage(_OtherListing):
+    def marker(self, names: Sequence[str], limit: int) -> str | None:
+        return names[-1] if names else ""
+
+
+@seen_by("TestIdentifiers", "TestQueueListing")
+class HasQueueMarkersOfItsOwn(_OtherListing):
+    def is_behind(self, name: str, marker: str | None) -> bool:
+        return super().is_behind(name, marker and marker.removeprefix("after-"))
+
+    def marker(self, names: Sequence[str], limit: int) -> str | None:
+        return f"after-{names[-1]}" if names else None
+
+
+@seen_by("TestIdentifiers")
+class WantsAsciiMarkers(_OtherListing):
+    def is_behind(self, name: str, marker: str | None) -> bool:
+        return marker is None or name.encode() > marker.encode("ascii")
+
+
+@seen_by("TestMetadata")
+class StartsWithoutMetadata(Queues):
+    def create(self, project: str | None, queue: str) -> bool:
+        created = super().create(project, queue)
+        if created:
+            self.set_metadata(project, queue, b"null")
+        return created
+
+
+@seen_by("TestMetadata")
+class SharesMetadata(Queues):
+    def set_metadata(self, project: str | None, queue: str, metadata: bytes) -> None:
+        with self._now():
+            self._queue(project, queue)
+            for held in self._data.queues.values():
+                held.metadata = metadata
+
+
+@seen_by("TestConcurrentQueues")
+class SetsMetadataInHalves(Queues):
+    def set_metadata(self, project: str | None, queue: str, metadata: bytes) -> None:
+        super().set_metadata(project, queue, metadata[: len(metadata) // 2])
+        time.sleep(YIELD)
+        super().set_metadata(project, queue, metadata)
+
+
+class _OtherStats(Queues):
+    """Base of wrong counts."""
+
+    def stats(self, project: str | None, queue: str) -> QueueStats:
+        with self._now() as now:
+            right = super().stats(project, queue)
+            return self.wrong(right, self._data.visible(project, queue, now))
+
+    def wrong(self, right: QueueStats, visible: Sequence[HeldMessage]) -> QueueStats:
+        raise NotImplementedError
+
+
+@seen_by("TestStats")
+class CountsOnePoster(_OtherStats):
+    def wrong(self, right: QueueStats, visible: Sequence[HeldMessage]) -> QueueStats:
+        others = sum(message.client_id != visible[0].client_id for message in visible)
+        return QueueStats(right.claimed, right.free - others, right.oldest, right.newest)
+
+
+@seen_by("TestStats")
+class CountsAllQueues(_OtherStats):
+    def wrong(self, right: QueueStats, visible: Sequence[HeldMessage]) -> QueueStats:
+        everything = sum(len(held.messages) for held in self._data.queues.values())
+        return QueueStats(right.claimed, everything - right.claimed, right.oldest, right.newest)
+
+
+@seen_by("TestStats")
+class StampsAnEmptyQueue(_OtherStats):
+    def wrong(self, right: QueueStats, visible: Sequence[HeldMessage]) -> QueueStats:
+        nothing = MessageStamp("", 0, 0)
+        return QueueStats(
+            right.claimed, right.free, right.oldest or nothing, right.newest or nothing
+        )
+
+
+@seen_by("TestStats")
+class HasNoNewestOfOne(_OtherStats):
+    def wrong(self, right: QueueStats, visible: Sequence[HeldMessage]) -> QueueStats:
+        newest = right.newest if len(visible) > 1 else None
+        return QueueStats(right.claimed, right.free, right.oldest, newest)

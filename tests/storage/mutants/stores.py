@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from marconi_server.storage.contract import Claim, Clock, Message, NewMessage, Page
+from marconi_server.storage.errors import StorageUnavailable
 from tests.storage.memory import (
     Claims,
     Data,
@@ -57,6 +58,20 @@ class WritesHalfABatch(Messages):
             held = self._data.queues.get((project, queue), HeldQueue())
             held.messages.append(self._held(client_id, messages[0], 2e9))
         return super().post(project, queue, client_id, messages)
+
+
+@seen_by("TestFaults")
+class LosesTheEndOfSomeBatches(Messages):
+    posts = 0
+
+    def post(
+        self, project: str | None, queue: str, client_id: str, messages: Sequence[NewMessage]
+    ) -> list[str]:
+        self.posts += 1
+        if self.posts % 5:
+            return super().post(project, queue, client_id, messages)
+        super().post(project, queue, client_id, messages[:1])
+        raise StorageUnavailable(reason="The memory broke in the middle.")
 
 
 @seen_by("TestFaults")
