@@ -11,8 +11,9 @@ Rules that hold for every operation:
 
 * Scope. A queue is identified by (project, name). `project` is `None` for "no
   project", a scope of its own. Nothing of another scope is ever seen or touched.
-* Time. "Now" is what the injected clock says when the operation runs. Expiry is
-  exact on every read and write, whenever the driver removes rows (spec 6.2, 6.5).
+* Time. "Now" is what the injected clock says when the operation runs, to the millisecond at
+  least. Expiry is exact on every read and write, whenever the driver removes rows (spec 6.2,
+  6.5). Nothing but lives and ages depends on the clock: it may stand still or be set back.
 * Durability. When an operation returns, its effect survives a crash of this
   process and is seen by every operation that starts later, through any process.
 * Atomicity. An operation takes effect as a whole and at once, or not at all.
@@ -22,8 +23,8 @@ Rules that hold for every operation:
 * Concurrency. All methods may be called from many threads, and from many
   processes that opened the same store.
 * Values. Arguments were checked by the caller: names, ranges and types are right,
-  bodies and metadata are valid UTF-8 JSON. Ids and markers come from clients
-  unchecked; what the driver could not have minted matches nothing.
+  bodies and metadata are valid UTF-8 JSON. Ids and markers are any text, as clients sent it;
+  what the driver could not have minted matches nothing, and is never an error.
 * Bodies. A body or metadata document is opaque: it comes back byte for byte.
 
 Ids and markers are made of `A-Z a-z 0-9 _ -`, message markers of digits only
@@ -173,7 +174,10 @@ class Queues(ABC):
 
 
 class Messages(ABC):
-    """Messages of a queue, in one total order per queue (promises P6 to P8)."""
+    """Messages of a queue, in one total order per queue (promises P6 to P8).
+
+    `list` hides the built-in type in the annotations below it, hence `Sequence`.
+    """
 
     @abstractmethod
     def post(
@@ -210,7 +214,8 @@ class Messages(ABC):
 
         Leaves out those posted under the client id `exclude_client`, and those under a live
         claim unless `include_claimed`. A marker stays valid when its message is gone;
-        one that makes no sense gives an empty page, as does a missing queue.
+        one that makes no sense gives an empty page, as does a missing queue. Digits that were
+        never handed out give whatever messages of this queue lie behind such a position.
         """
 
     @abstractmethod
@@ -236,7 +241,8 @@ class Messages(ABC):
         """Delete one message as the table in spec 6.8 says; idempotent.
 
         Succeeds without effect if the message is not visible or the queue is missing,
-        and if `claim_id` is not one that this driver could have minted.
+        and if `claim_id` is not one that this driver could have minted; no driver ever
+        mints the word `invalid`, or anything with other characters than ids have.
 
         :raises MessageClaimed: the message is claimed and no claim id was given, or
             the claim id given is not that of the live claim that holds it
@@ -257,9 +263,9 @@ class Claims(ABC):
     def create(
         self, project: str | None, queue: str, *, ttl: int, grace: int, limit: int
     ) -> Claim | None:
-        """Claim the oldest free messages, up to `limit`.
+        """Claim the oldest free messages: `limit` of them, or all if there are fewer.
 
-        No message is ever under two live claims. A message that would expire before the
+        Others that claim at the same time may lead to fewer. No message is ever under two live claims. A message that would expire before the
         end of the claim plus `grace` (seconds) has its life lengthened to that moment, and its
         reported `ttl` raised to at least `ttl + grace` (spec 6.6).
 
@@ -318,8 +324,9 @@ class Store(ABC):
     def open(cls, options: Any, clock: Clock) -> Self:
         """Open the store, creating what is missing. Called once in each worker process.
 
-        :raises StorageUnusable: the configuration or the store itself is unfit for use
-        :raises StorageUnavailable: the engine does not answer
+        :raises StorageUnusable: the configuration or the store itself is unfit for use, and
+            somebody has to change that
+        :raises StorageUnavailable: the engine does not answer; the same call may succeed later
         """
 
     @abstractmethod
@@ -333,5 +340,5 @@ class Store(ABC):
     def close(self) -> None:
         """Finish background work and let go of the engine. Idempotent.
 
-        Operations after it raise `StorageUnavailable`.
+        Operations after it raise `StorageUnavailable`, unless their arguments alone decide.
         """
