@@ -265,9 +265,10 @@ class Claims(ABC):
     ) -> Claim | None:
         """Claim the oldest free messages: `limit` of them, or all if there are fewer.
 
-        Others that claim at the same time may lead to fewer. No message is ever under two live claims. A message that would expire before the
-        end of the claim plus `grace` (seconds) has its life lengthened to that moment, and its
-        reported `ttl` raised to at least `ttl + grace` (spec 6.6).
+        Others that claim at the same time may lead to fewer. No message is ever under two
+        live claims. A message that would expire before the end of the claim plus `grace`
+        (seconds) has its life lengthened to that moment, and its reported `ttl` raised to at
+        least `ttl + grace` (spec 6.6).
 
         :returns: the claim, or `None` if nothing is free or the queue is missing; then
             no claim comes into being
