@@ -21,6 +21,7 @@ from marconi_server.storage.sqlite.operations import (
     parse_message_id,
     scope,
 )
+from marconi_server.storage.sqlite.reader import Row
 
 _TAKE_POSITIONS = """
     UPDATE queue SET last_position = last_position + ? WHERE project = ? AND name = ?
@@ -52,7 +53,6 @@ _GET = f"""
     ORDER BY position
 """  # noqa: S608
 
-# A message to delete, with the live claim that holds it, if one does.
 _FIND = f"""
     SELECT message.rowid, claim.id, claim.secret
     FROM message LEFT JOIN claim ON claim.id = message.claim_id AND claim.expires > :now
@@ -153,19 +153,9 @@ class SQLiteMessages(Operations, Messages):
         claim = None if claim_id is None else parse_claim_id(claim_id)
         if place is None or (claim_id is not None and claim is None):
             return
-        position, salt = place
 
         def work(connection: sqlite3.Connection, now: int) -> None:
-            for rowid, *holder in connection.execute(
-                _FIND,
-                {
-                    "project": scope(project),
-                    "queue": queue,
-                    "now": now,
-                    "position": position,
-                    "salt": salt,
-                },
-            ).fetchall():
+            for rowid, *holder in _find(connection, now, project, queue, place):
                 if tuple(holder) != (claim or (None, None)):
                     raise MessageClaimed(message_id=message_id, claim_id=claim_id)
                 connection.execute(_DELETE, (rowid,))
@@ -176,21 +166,31 @@ class SQLiteMessages(Operations, Messages):
         places = {place for id in message_ids if (place := parse_message_id(id))}
 
         def work(connection: sqlite3.Connection, now: int) -> None:
-            for position, salt in places:
-                for rowid, *_ in connection.execute(
-                    _FIND,
-                    {
-                        "project": scope(project),
-                        "queue": queue,
-                        "now": now,
-                        "position": position,
-                        "salt": salt,
-                    },
-                ).fetchall():
+            for place in places:
+                for rowid, *_ in _find(connection, now, project, queue, place):
                     connection.execute(_DELETE, (rowid,))
 
         if places:
             self.writer.write(work, rows=len(places))
+
+
+def _find(
+    connection: sqlite3.Connection,
+    now: int,
+    project: str | None,
+    queue: str,
+    place: tuple[int, str],
+) -> list[Row]:
+    """Find the visible message at a place: its row, and number and secret of its live claim."""
+    position, salt = place
+    values = {
+        "project": scope(project),
+        "queue": queue,
+        "now": now,
+        "position": position,
+        "salt": salt,
+    }
+    return connection.execute(_FIND, values).fetchall()
 
 
 def _positions(message_ids: set[str]) -> str:
