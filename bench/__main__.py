@@ -30,9 +30,15 @@ MEMORY: Final = ("tmpfs", "ramfs")
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    names = [case.name for case in CASES]
     add = parser.add_argument
-    add("case", nargs="*", choices=names, help=f"what to measure: {', '.join(names)} (all)")
+    add(
+        "cases",
+        nargs="*",
+        type=_case,
+        default=CASES,
+        metavar="case",
+        help=f"what to measure: {', '.join(case.name for case in CASES)} (all)",
+    )
     add(
         "--contenders",
         nargs="+",
@@ -47,21 +53,18 @@ def _parser() -> argparse.ArgumentParser:
         type=_count,
         default=[32],
         metavar="N",
-        help="connections of the load tool, several to measure each (%(default)s)",
+        help="connections of the load tool, several to measure each (32)",
     )
-    add("--seconds", type=_count, default=5, help="of a measurement (%(default)s)")
-    add("--warm-up", type=_count, default=1, metavar="SECONDS", help="before it (%(default)s)")
-    add("--rounds", type=_count, default=3, help="measurements of a row (%(default)s)")
-    add("--workers", type=_count, default=Wsgi.workers, help="processes (%(default)s)")
-    add("--threads", type=_count, default=Wsgi.threads, help="of a worker (%(default)s)")
-    add("--load-threads", type=_count, default=1, help="of wrk (%(default)s)")
-    add(
-        "--timeout",
-        type=_count,
-        default=2,
-        metavar="SECONDS",
-        help="after which an answer that is missing is an error (%(default)s)",
-    )
+    for name, default, text in (
+        ("--seconds", 5, "length of a measurement"),
+        ("--warm-up", 1, "seconds of load before it"),
+        ("--rounds", 3, "measurements of each row"),
+        ("--workers", Wsgi.workers, "worker processes of a server"),
+        ("--threads", Wsgi.threads, "threads of a worker, and of the bare store"),
+        ("--load-threads", 1, "threads of wrk"),
+        ("--timeout", 2, "seconds after which an answer counts as an error"),
+    ):
+        add(name, type=_count, default=default, metavar="N", help=f"{text} (%(default)s)")
     add(
         "--folder",
         type=Path,
@@ -78,11 +81,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _case(name: str) -> Case:
+    for case in CASES:
+        if case.name == name:
+            return case
+    raise argparse.ArgumentTypeError(f"there is no case {name!r}")
+
+
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
+    return int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,13 +107,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if (kind := machine.filesystem(arguments.folder)) in MEMORY:
         return _fail(f"{arguments.folder} is in memory ({kind}); name another with --folder")
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    description = machine.describe(arguments.folder)
+    conditions = {
+        **machine.describe(arguments.folder),
+        "server": f"{arguments.workers} workers of {arguments.threads} threads",
+        "rounds": f"{arguments.rounds} of {arguments.seconds} s",
+    }
     try:
         rows = list(_measure(arguments))
     except BenchError as error:
         return _fail(str(error))
     command = shlex.join(["python", "-m", "bench", *(sys.argv[1:] if argv is None else argv)])
-    result = Result(started=started, command=command, machine=description, rows=rows)
+    result = Result(started=started, command=command, conditions=conditions, rows=rows)
     path = report.write(result, arguments.results)
     print(report.table(rows))
     print(f"\nWritten to {path} and beside it as .json")
@@ -120,8 +133,7 @@ def _fail(reason: str) -> int:
 
 def _measure(arguments: argparse.Namespace) -> Iterator[Row]:
     """Measure row after row; the contenders of a case take turns, so that drift hits all."""
-    cases = [case for case in CASES if not arguments.case or case.name in arguments.case]
-    for connections, case in product(arguments.connections, cases):
+    for connections, case in product(arguments.connections, arguments.cases):
         plan = Plan(
             connections=connections,
             seconds=arguments.seconds,
@@ -146,8 +158,8 @@ def _measure_once(case: Case, plan: Plan, name: str, folder: Path) -> Measuremen
     with tempfile.TemporaryDirectory(prefix="marconi-bench-", dir=folder) as fresh:
         measured = CONTENDERS[name](case, plan, Path(fresh))
     print(
-        f"{case.name} {plan.connections} {name}: {measured.rate:,.0f}/s"
-        f" {measured.complaint}".rstrip(),
+        f"{case.name}, {plan.connections} connections, {name}: {measured.rate:,.0f}/s, "
+        f"others {measured.others:.0%} {measured.complaint}".rstrip(),
         file=sys.stderr,
         flush=True,
     )

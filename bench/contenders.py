@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from bench import threads, wrk
+from bench import machine, threads, wrk
 from bench.cases import EMPTY_LOAD, HEADERS, QUEUE_PATH, Case, Load, fill
 from bench.report import Measurement
 from bench.servers import Server, serve
@@ -59,10 +59,16 @@ def gthread(_case: Case, plan: Plan, folder: Path) -> Measurement:
 
 
 def store(case: Case, plan: Plan, folder: Path) -> Measurement:
-    """Measure the storage driver alone: one process, as many threads as a worker has."""
+    """Measure the storage driver alone, in threads of this process.
+
+    As many as a worker has, or as there are connections if these are fewer.
+    """
+    count = min(plan.threads, plan.connections)
     with _filled(folder / "marconi.db", case, plan) as opened:
-        threads.run(opened, case.work, threads=plan.threads, seconds=plan.warm_up)
-        outcome = threads.run(opened, case.work, threads=plan.threads, seconds=plan.seconds)
+        threads.run(opened, case.work, threads=count, seconds=plan.warm_up)
+        busy = machine.busy_cpu()
+        outcome = threads.run(opened, case.work, threads=count, seconds=plan.seconds)
+        busy = machine.busy_cpu() - busy
     requests = len(outcome.latencies)
     return Measurement(
         requests=requests,
@@ -73,6 +79,7 @@ def store(case: Case, plan: Plan, folder: Path) -> Measurement:
         complaint=outcome.complaint,
         server_cpu=outcome.cpu / max(requests, 1),
         load_cpu=None,
+        others=machine.others_share(busy, outcome.cpu, outcome.seconds),
     )
 
 
@@ -104,20 +111,24 @@ def _options(database: Path, plan: Plan) -> list[str]:
 
 
 def _measure(server: Server, load: Load, plan: Plan) -> Measurement:
+    log = server.log()
     warm_up, _ = _load(server, load, plan, plan.warm_up)
-    before = server.cpu()
+    busy, server_cpu = machine.busy_cpu(), server.cpu()
     outcome, load_cpu = _load(server, load, plan, plan.seconds)
-    server_cpu = server.cpu() - before
+    busy, server_cpu = machine.busy_cpu() - busy, server.cpu() - server_cpu
     requests = max(outcome.requests, 1)
+    # A server that is well has nothing to say: no fault, no worker that ended.
+    news = server.log()[len(log) :]
     return Measurement(
         requests=outcome.requests,
         seconds=outcome.microseconds / 1e6,
         p50=outcome.p50 / 1e3,
         p99=outcome.p99 / 1e3,
-        errors=warm_up.errors + outcome.errors,
-        complaint=warm_up.complaint or outcome.complaint,
+        errors=warm_up.errors + outcome.errors + (news != ""),
+        complaint=warm_up.complaint or outcome.complaint or news,
         server_cpu=server_cpu / requests,
         load_cpu=load_cpu / requests,
+        others=machine.others_share(busy, server_cpu + load_cpu, outcome.microseconds / 1e6),
     )
 
 
@@ -138,9 +149,9 @@ def _measure_cycle(server: Server, load: Load, plan: Plan) -> Measurement:
     At the end of a load each connection may leave the messages of the one cycle that it was
     in. A claim that came back empty leaves those of one more.
     """
-    size = int(load.arguments[-1])
     measured = _measure(server, load, plan)
     stats = json.loads(server.get(f"{QUEUE_PATH}/stats", HEADERS))
+    size = int(load.arguments[-1])
     lost = stats["messages"]["total"] // size - 2 * plan.connections  # warm-up and measurement
     if lost <= 0:
         return measured

@@ -1,13 +1,22 @@
-"""What the figures were taken on."""
+"""What the figures were taken on, and how busy it was with other things."""
 
 import os
 import platform
 import sqlite3
 import subprocess
+import tempfile
+import time
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
+from typing import Final
 
-from bench.servers import ROOT
+from bench.servers import ROOT, TICK
+
+_BUSY: Final = (0, 1, 2, 5, 6, 7)
+"""Of the figures in /proc/stat: user, nice, system, irq, softirq and steal; see proc(5)."""
+
+_WRITES: Final = 50
 
 
 def describe(folder: Path) -> dict[str, str]:
@@ -16,7 +25,7 @@ def describe(folder: Path) -> dict[str, str]:
     return {
         "cores": f"{os.cpu_count()} ({_processor()})",
         "kernel": f"{platform.system()} {platform.release()}",
-        "disk": filesystem(folder),
+        "disk": f"{filesystem(folder)}, {sync_seconds(folder) * 1e3:.2f} ms to write 4 KB durably",
         "load average before": f"{one:.2f}, {five:.2f}, {fifteen:.2f}",
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
@@ -28,6 +37,31 @@ def describe(folder: Path) -> dict[str, str]:
 def filesystem(folder: Path) -> str:
     """Return the type of the file system that a folder is on."""
     return _output("stat", "--file-system", "--format=%T", str(folder))
+
+
+def busy_cpu() -> float:
+    """Return the seconds of CPU that this machine has spent since it was started, all cores."""
+    first = Path("/proc/stat").read_text().splitlines()[0]
+    figures = first.split()[1:]
+    return sum(int(figures[number]) for number in _BUSY) * TICK
+
+
+def others_share(busy: float, own: float, seconds: float) -> float:
+    """Return the share of all CPU that was not our own; the ticks of clocks may make it less."""
+    return max(0.0, busy - own) / (seconds * (os.cpu_count() or 1))
+
+
+def sync_seconds(folder: Path) -> float:
+    """Return how long a small durable write takes on the disk of a folder (median)."""
+    durations = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for _ in range(_WRITES):
+            start = time.perf_counter()
+            file.write(bytes(4096))
+            file.flush()
+            os.fdatasync(file.fileno())
+            durations.append(time.perf_counter() - start)
+    return median(durations)
 
 
 def _processor() -> str:

@@ -18,7 +18,8 @@ class Measurement(msgspec.Struct, frozen=True):
     latencies in milliseconds; `errors` counts wrong answers, failed connections and timeouts, and
     `complaint` shows one. `server_cpu` and `load_cpu` are seconds of CPU per request, of all
     processes of the server and of the load tool; without a load tool of its own, the latter
-    is `None` and part of the former.
+    is `None` and part of the former. `others` is the share of all the machine's CPU that went to
+    other processes meanwhile: 0 on a quiet machine.
     """
 
     requests: int
@@ -29,6 +30,7 @@ class Measurement(msgspec.Struct, frozen=True):
     complaint: str
     server_cpu: float
     load_cpu: float | None
+    others: float
 
     @property
     def rate(self) -> float:
@@ -59,7 +61,7 @@ class Result(msgspec.Struct, frozen=True):
 
     started: str
     command: str
-    machine: dict[str, str]
+    conditions: dict[str, str]
     rows: list[Row]
 
 
@@ -94,10 +96,11 @@ _HEAD: Final = (
     "errors",
     "server CPU µs",
     "load CPU µs",
+    "others",
     f"of {BASELINE}",
 )
-_WORDS: Final = 3
-"""Columns that are aligned to the left: all others are figures."""
+_WORDS: Final = (_HEAD.index("case"), _HEAD.index("contender"))
+"""Columns that are aligned to the left; all others are figures."""
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -105,13 +108,13 @@ def table(rows: Sequence[Row]) -> str:
     lines = [_HEAD, *(_cells(row, rows) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rule = [
-        "-" * width if number in (0, 2) else "-" * (width - 1) + ":"
+        "-" * width if number in _WORDS else "-" * (width - 1) + ":"
         for number, width in enumerate(widths)
     ]
     return "\n".join(
         "| "
         + " | ".join(
-            cell.ljust(width) if number in (0, 2) else cell.rjust(width)
+            cell.ljust(width) if number in _WORDS else cell.rjust(width)
             for number, (cell, width) in enumerate(zip(line, widths, strict=True))
         )
         + " |"
@@ -135,6 +138,7 @@ def _cells(row: Row, rows: Sequence[Row]) -> tuple[str, ...]:
         str(row.errors),
         f"{row.median(lambda each: each.server_cpu) * 1e6:.1f}",
         f"{median(loads) * 1e6:.1f}" if loads else "-",
+        f"{max(each.others for each in row.rounds):.0%}",
         "invalid" if row.errors else "-" if share is None else f"{share:.0%}",
     )
 
@@ -154,7 +158,7 @@ def markdown(result: Result) -> str:
     parts = [
         f"# {result.started}",
         f"`{result.command}`",
-        "\n".join(f"* {name}: {value}" for name, value in result.machine.items()),
+        "\n".join(f"* {name}: {value}" for name, value in result.conditions.items()),
         table(result.rows),
     ]
     if invalid := complaints(result.rows):

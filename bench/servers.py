@@ -19,7 +19,8 @@ START_SECONDS: Final = 60.0
 IDLE_SECONDS: Final = 0.3
 POLL_SECONDS: Final = 0.02
 
-_TICK: Final = 1.0 / os.sysconf("SC_CLK_TCK")
+TICK: Final = 1.0 / os.sysconf("SC_CLK_TCK")
+"""Seconds in a unit of CPU time in /proc."""
 
 
 class BenchError(Exception):
@@ -28,10 +29,11 @@ class BenchError(Exception):
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: its address, and the process group of all that belongs to it."""
+    """A running server: its address, its log, and the process group of all that belongs to it."""
 
     port: int
     group: int
+    log_file: Path
 
     @property
     def url(self) -> str:
@@ -41,6 +43,10 @@ class Server:
     def cpu(self) -> float:
         """Return the seconds of CPU that its living processes have used."""
         return group_cpu(self.group)
+
+    def log(self) -> str:
+        """Return what it has written so far."""
+        return self.log_file.read_text(errors="replace")
 
     def get(self, path: str, headers: dict[str, str]) -> bytes:
         """Send one GET and return the body of the answer.
@@ -103,8 +109,8 @@ def _wait(process: "subprocess.Popen[bytes]", log: Path) -> Server:
 
     poll(lambda: listening() is not None, "does not listen")
     found = listening()
-    assert found is not None
-    server = Server(int(found[1]), process.pid)
+    assert found is not None  # nothing takes a line back
+    server = Server(int(found[1]), process.pid, log)
 
     def answers() -> bool:
         try:
@@ -134,4 +140,4 @@ def group_cpu(group: int) -> float:
             continue  # it ended meanwhile
         if int(fields[2]) == group:
             ticks += int(fields[11]) + int(fields[12])  # utime and stime, see proc(5)
-    return ticks * _TICK
+    return ticks * TICK

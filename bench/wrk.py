@@ -86,17 +86,20 @@ def run(
         command += ["-H", f"{name}: {value}"]
     command += [url + load.path, "--", *load.arguments]
     before = _children_cpu()
-    done = subprocess.run(
-        command,
-        env={**os.environ, "LUA_PATH": f"{LUA}/?.lua"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        timeout=seconds + timeout + _GRACE_SECONDS,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            env={**os.environ, "LUA_PATH": f"{LUA}/?.lua"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=seconds + _GRACE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BenchError(f"wrk did not end in time: {error}") from error
     if done.returncode != 0:
         raise BenchError(f"wrk ended with status {done.returncode}:\n{done.stdout}")
     return parse(done.stdout), _children_cpu() - before
