@@ -100,12 +100,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     :raises SystemExit: argparse ends the process in this way
     """
     arguments = _parser().parse_args(argv)
-    if not wrk.available():
-        return _fail(wrk.MISSING)
     if not arguments.folder.is_dir():
         return _fail(f"{arguments.folder} is not a folder; name another with --folder")
     if (kind := machine.filesystem(arguments.folder)) in MEMORY:
         return _fail(f"{arguments.folder} is in memory ({kind}); name another with --folder")
+    if not wrk.available():
+        return _fail(wrk.MISSING)
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     conditions = {
         **machine.describe(arguments.folder),
