@@ -1,142 +1,314 @@
-"""The harness of the benchmark: what it makes of figures, and that it measures at all."""
+"""The benchmark: what it makes of figures, and that it cannot be content with wrong answers."""
 
-import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
-from bench import machine, report, wrk
+from bench import __main__ as command
+from bench import contenders, machine, report, servers, threads, wrk
+from bench.cases import CASES, Case, fill
+from bench.contenders import Plan
 from bench.report import Measurement, Result, Row
 from bench.servers import BenchError
+from marconi_server.storage.sqlite.driver import SQLiteOptions, SQLiteStore
 
-OUTCOME = {
-    "requests": 1000,
-    "microseconds": 500_000,
-    "p50": 1500,
-    "p99": 9000,
-    "wrong": 0,
-    "first_wrong": "",
-    "unanswered": 0,
-    "timeouts": 0,
-}
+OUTCOME = (
+    '{"requests": 300, "microseconds": 2000000, "p50": 1500, "p99": 9000, "wrong": 0, '
+    '"first_wrong": "", "unanswered": 0, "timeouts": 0}'
+)
+
+PLAN = Plan(connections=2, seconds=1, warm_up=1, workers=2, threads=4, load_threads=1, timeout=30)
 
 
-def printed(**changes: object) -> str:
-    """What wrk prints, with the line of our script at its end."""
-    return f"Running 1s test\n  2 threads\n{json.dumps(OUTCOME | changes)}\n"
+def case(name: str) -> Case:
+    (found,) = (case for case in CASES if case.name == name)
+    return found
 
 
-def measured(rate: float, errors: int = 0) -> Measurement:
-    return Measurement(
-        requests=int(rate),
-        seconds=1.0,
-        p50=1.0,
-        p99=2.0,
-        errors=errors,
-        complaint="409: no" if errors else "",
-        server_cpu=50e-6,
-        load_cpu=10e-6,
-        others=0.02,
-    )
+def measurement(rate: int = 100, **changes: Any) -> Measurement:
+    values: dict[str, Any] = {
+        "requests": rate * 2,
+        "seconds": 2.0,
+        "p50": 1.5,
+        "p99": 9.0,
+        "errors": 0,
+        "complaint": "",
+        "server_cpu": 25e-6,
+        "load_cpu": 8e-6,
+        "others": 0.0,
+    }
+    return Measurement(**values | changes)
 
 
-def row(contender: str, *rates: float, errors: int = 0) -> Row:
-    return Row("post1", 32, contender, [measured(rate, errors) for rate in rates])
+def row(contender: str, *rounds: Measurement, name: str = "post1", connections: int = 32) -> Row:
+    return Row(name, connections, contender, list(rounds))
 
 
-def test_the_outcome_is_found_in_what_wrk_prints() -> None:
-    outcome = wrk.parse(printed())
-    assert (outcome.requests, outcome.p50, outcome.p99) == (1000, 1500, 9000)
-    assert outcome.errors == 0
-    assert outcome.complaint == ""
+# wrk
 
 
-def test_an_output_without_outcome_is_no_measurement() -> None:
-    with pytest.raises(BenchError, match="no outcome"):
-        wrk.parse("unable to connect to 127.0.0.1:1 Connection refused\n")
+def test_the_outcome_is_the_line_of_json_behind_what_wrk_prints_itself() -> None:
+    outcome = wrk.parse(f"Running 2s test\n  300 requests in 2.00s\n{OUTCOME}\n")
+    assert outcome == wrk.Outcome(300, 2_000_000, 1500, 9000, 0, "", 0, 0)
+    assert (outcome.errors, outcome.complaint) == (0, "")
+
+
+def test_output_without_an_outcome_is_refused() -> None:
+    with pytest.raises(BenchError, match="cannot open"):
+        wrk.parse("cannot open file\n")
 
 
 @pytest.mark.parametrize(
-    ("changes", "complaint"),
+    ("changes", "errors", "complaint"),
     [
-        ({"wrong": 3, "first_wrong": "503: {}"}, "3 wrong answers, such as: 503: {}"),
-        ({"unanswered": 2}, "2 failed connections"),
-        ({"timeouts": 4}, "4 timeouts"),
-        ({"requests": 0}, "no answers"),
+        ({"wrong": 3, "first_wrong": "204"}, 3, "3 wrong answers, such as: 204"),
+        ({"unanswered": 2}, 2, "2 failed connections"),
+        ({"timeouts": 1, "wrong": 1}, 2, "1 wrong answers, such as: ; 1 timeouts"),
+        ({"requests": 0}, 1, "no answers"),
     ],
 )
-def test_whatever_goes_wrong_is_an_error(changes: dict[str, object], complaint: str) -> None:
-    outcome = wrk.parse(printed(**changes))
-    assert outcome.errors > 0
-    assert outcome.complaint == complaint
+def test_everything_that_went_wrong_counts(
+    changes: dict[str, Any], errors: int, complaint: str
+) -> None:
+    outcome = msgspec.structs.replace(wrk.parse(OUTCOME), **changes)
+    assert (outcome.errors, outcome.complaint) == (errors, complaint)
 
 
-def test_the_share_of_the_empty_responder_is_that_of_the_same_round() -> None:
-    rows = [row("empty", 1000, 2000, 4000), row("marconi", 500, 1000, 3000)]
-    assert report.ratio(rows[1], rows) == 0.5
-    assert report.ratio(rows[0], rows) == 1.0
+# Reports
 
 
-def test_nothing_is_compared_with_an_invalid_or_missing_row() -> None:
-    good, bad = row("marconi", 500), row("empty", 1000, errors=1)
-    assert report.ratio(good, [good]) is None
-    assert report.ratio(good, [bad, good]) is None
-    assert report.ratio(row("marconi", 500, errors=1), [row("empty", 1000)]) is None
+def test_a_share_compares_round_with_round() -> None:
+    # The second round met a machine at half its speed; the shares do not show it.
+    mine = row("marconi", measurement(60), measurement(30), measurement(66))
+    rows = [row("empty", measurement(100), measurement(50), measurement(110)), mine]
+    assert report.ratio(mine, rows) == pytest.approx(0.6)
+
+
+def test_a_share_is_of_the_same_case_at_the_same_number_of_connections() -> None:
+    mine = row("marconi", measurement(60))
+    others = [
+        row("empty", measurement(100), name="post10"),
+        row("empty", measurement(100), connections=8),
+    ]
+    assert report.ratio(mine, [mine, *others]) is None
+    assert report.ratio(mine, [mine, *others, row("empty", measurement(80))]) == 0.75
+
+
+@pytest.mark.parametrize("broken", ["empty", "marconi"])
+def test_there_is_no_share_of_or_for_an_invalid_row(broken: str) -> None:
+    rows = [
+        row(name, measurement(100, errors=int(name == broken))) for name in ("empty", "marconi")
+    ]
+    assert report.ratio(rows[1], rows) is None
 
 
 def test_the_table_shows_median_extremes_and_share() -> None:
-    rows = [row("empty", 10_000, 30_000, 20_000), row("marconi", 5000, 16_000, 10_000)]
-    head, rule, empty, marconi = report.table(rows).splitlines()
-    assert {line.count("|") for line in (head, rule, empty, marconi)} == {head.count("|")}
-    cells = [cell.strip() for cell in marconi.strip("|").split("|")]
-    assert cells == [
-        "post1", "32", "marconi", "10,000", "5,000", "16,000", "1.00", "2.00", "0", "50.0",
-        "10.0", "2%", "50%",
-    ]  # fmt: skip
+    rows = [
+        row("empty", measurement(9000), measurement(10_000), measurement(11_000)),
+        row("store", *[measurement(20_000, load_cpu=None, others=0.25)] * 3),
+        row("marconi", measurement(5400), measurement(6000), measurement(7000, errors=2)),
+    ]
+    lines = report.table(rows).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    head, _, empty, store, marconi = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in lines
+    ]
+    assert dict(zip(head, empty, strict=True)) == {
+        "case": "post1",
+        "connections": "32",
+        "contender": "empty",
+        "requests/s": "10,000",
+        "min": "9,000",
+        "max": "11,000",
+        "p50 ms": "1.50",
+        "p99 ms": "9.00",
+        "errors": "0",
+        "server CPU µs": "25.0",
+        "load CPU µs": "8.0",
+        "others": "0%",
+        "of empty": "100%",
+    }
+    assert store[-3:] == ["-", "25%", "200%"]
+    assert marconi[head.index("errors")] == "2"
+    assert marconi[-1] == "invalid"
 
 
-def test_errors_make_a_row_invalid_and_are_said() -> None:
-    rows = [row("empty", 1000), row("marconi", 500, errors=2)]
-    assert report.table(rows).splitlines()[-1].rstrip(" |").endswith("invalid")
-    (complaint,) = report.complaints(rows)
-    assert "marconi" in complaint
-    assert "409: no" in complaint
+def test_a_report_says_what_it_was_and_keeps_every_round(tmp_path: Path) -> None:
+    broken = row("marconi", measurement(), measurement(errors=1, complaint="204 once"))
+    result = Result("2026-01-02T03:04:05Z", "python -m bench", {"cores": "2"}, [broken])
+    path = report.write(result, tmp_path / "results")
+    assert path.name == "2026-01-02T030405Z.md"
+    text = path.read_text("utf-8")
+    for part in ("`python -m bench`", "* cores: 2", "| post1 ", "204 once", "32 connections"):
+        assert part in text
+    stored = msgspec.json.decode(path.with_suffix(".json").read_bytes(), type=Result)
+    assert stored == result
 
 
-def test_a_result_is_written_for_people_and_for_programs(tmp_path: Path) -> None:
-    result = Result(
-        started="2026-01-02T03:04:05Z",
-        command="python -m bench post1",
-        conditions={"cores": "2"},
-        rows=[row("empty", 1000), row("marconi", 500)],
-    )
-    path = report.write(result, tmp_path)
-    assert "python -m bench post1" in path.read_text()
-    assert report.table(result.rows) in path.read_text()
-    stored = json.loads(path.with_suffix(".json").read_text())
-    assert [each["contender"] for each in stored["rows"]] == ["empty", "marconi"]
+# The store alone
 
 
-def test_the_share_of_others_is_never_negative() -> None:
-    assert machine.others_share(busy=1.0, own=1.5, seconds=1.0) == 0
-    assert machine.others_share(busy=3.0, own=1.0, seconds=2.0) == 1 / (os.cpu_count() or 1)
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SQLiteStore]:
+    with closing(SQLiteStore.open(SQLiteOptions(database=str(tmp_path / "m.db")))) as opened:
+        yield opened
 
 
-def test_a_case_is_measured_for_real(tmp_path: Path) -> None:
+@pytest.mark.parametrize("each", CASES, ids=lambda each: each.name)
+def test_each_case_works_on_a_store(store: SQLiteStore, each: Case) -> None:
+    fill(store, each.fill + min(each.taken, 100))
+    steps = each.work(store)
+    assert [next(steps) for _ in range(6)] == [True] * 6
+    left = store.queues.stats("bench", "load")
+    if each.cycle:
+        assert left.claimed + left.free == 0
+    elif each.name.startswith("claim"):
+        assert left.claimed == 6 * int(each.name.removeprefix("claim"))
+
+
+def test_threads_report_what_they_did(store: SQLiteStore) -> None:
+    fill(store, 0)
+    outcome = threads.run(store, case("post1").work, threads=2, seconds=0.1)
+    stats = store.queues.stats("bench", "load")
+    assert len(outcome.latencies) == stats.free > 0
+    assert (outcome.errors, outcome.complaint) == (0, "")
+    assert outcome.cpu > 0
+    assert min(outcome.latencies) <= outcome.percentile(50) <= outcome.percentile(99)
+    assert outcome.percentile(99) <= max(outcome.latencies)
+
+
+def test_threads_do_not_take_an_empty_claim_for_an_answer(store: SQLiteStore) -> None:
+    fill(store, 3)
+    outcome = threads.run(store, case("claim1").work, threads=2, seconds=30)
+    assert len(outcome.latencies) == 3
+    assert outcome.errors == 2
+    assert "empty claim" in outcome.complaint
+
+
+def test_threads_report_a_store_that_fails(store: SQLiteStore) -> None:
+    store.close()
+    outcome = threads.run(store, case("post1").work, threads=2, seconds=30)
+    assert outcome.errors == 2
+    assert "closed" in outcome.complaint
+
+
+# The machine and its processes
+
+
+def test_the_share_of_others_is_what_we_did_not_use_ourselves() -> None:
+    cores = os.cpu_count() or 1
+    assert machine.others_share(busy=3.0, own=1.0, seconds=2.0) == pytest.approx(1.0 / cores)
+    assert machine.others_share(busy=1.0, own=1.01, seconds=2.0) == 0.0
+
+
+def test_cpu_is_counted_for_a_whole_process_group() -> None:
+    child = "import os\nwhile sum(os.times()[:2]) < 0.5: pass\nos.read(0, 1)"
+    leader = "import os, subprocess, sys\nsubprocess.run([sys.executable, '-c', sys.argv[1]])"
+    with subprocess.Popen(
+        [sys.executable, "-c", leader, child], stdin=subprocess.PIPE, start_new_session=True
+    ) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while servers.group_cpu(process.pid) < 0.5:  # the leader itself uses far less
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
+    arguments = ["--embedded", str(tmp_path / "missing" / "m.db")]
+    with (
+        pytest.raises(BenchError, match=r"The server ended:\n.*missing"),
+        servers.serve("marconi_server", arguments, tmp_path / "log"),
+    ):
+        pytest.fail("it started")
+
+
+# The command
+
+
+def test_without_wrk_it_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(command, "MEMORY", ())
+    (tmp_path / "stat").symlink_to("/usr/bin/stat")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert command.main(["--folder", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == "bench: wrk is missing; install it: apt-get install wrk\n"
+
+
+def test_it_does_not_measure_commits_to_memory(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(command, "MEMORY", (machine.filesystem(tmp_path),))
+    assert command.main(["--folder", str(tmp_path)]) == 2
+    assert "is in memory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["--rounds", "0"], ["--seconds", "1.5"]])
+def test_bad_arguments_are_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_status:
+        command.main(arguments)
+    assert exit_status.value.code == 2
+    assert arguments[-1] in capsys.readouterr().err
+
+
+# With real servers and real load
+
+
+@pytest.fixture
+def real_wrk() -> None:
     if not wrk.available():
-        assert not os.environ.get("CI"), "CI has to install wrk"
-        pytest.skip("wrk is not installed")
-    command = [
-        sys.executable, "-m", "bench", "cycle1", "--seconds", "1", "--rounds", "1",
-        "--connections", "4", "--contenders", "empty", "marconi", "store",
-        "--results", str(tmp_path),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (result,) = tmp_path.glob("*.json")
-    rows = json.loads(result.read_text())["rows"]
-    assert {each["contender"] for each in rows} == {"empty", "marconi", "store"}
-    assert all(each["rounds"][0]["requests"] > 0 for each in rows)
+        if os.environ.get("CI"):
+            pytest.fail(wrk.MISSING)
+        pytest.skip(wrk.MISSING)
+
+
+@pytest.mark.usefixtures("real_wrk")
+def test_it_measures_and_leaves_nothing_but_the_report(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(command, "MEMORY", ())  # whatever disk the tests run on
+    work, results = tmp_path / "work", tmp_path / "results"
+    work.mkdir()
+    arguments = "cycle10 --contenders empty marconi --connections 2 --seconds 1 --rounds 1"
+    places = ["--timeout", "30", "--folder", str(work), "--results", str(results)]
+    assert command.main([*arguments.split(), *places]) == 0
+    assert list(work.iterdir()) == []
+    (stored,) = results.glob("*.json")
+    empty, marconi = msgspec.json.decode(stored.read_bytes(), type=Result).rows
+    assert (empty.contender, marconi.contender) == ("empty", "marconi")
+    for each in (empty.rounds[0], marconi.rounds[0]):
+        assert each.requests > 0
+        assert each.server_cpu > 0
+        assert 0 < each.p50 <= each.p99
+
+
+@pytest.mark.usefixtures("real_wrk")
+def test_a_queue_that_runs_dry_is_an_error(tmp_path: Path) -> None:
+    dry = replace(case("claim1"), fill=5, taken=0)
+    measured = contenders.marconi(dry, PLAN, tmp_path)
+    assert measured.errors > 0
+    assert "wrong answers, such as: 204" in measured.complaint
+
+
+@pytest.mark.usefixtures("real_wrk")
+def test_a_cycle_that_leaves_messages_behind_is_an_error(tmp_path: Path) -> None:
+    # An empty claim of a cycle looks like a deletion: all it leaves is a message.
+    leaving = replace(case("cycle1"), fill=30)
+    measured = contenders.marconi(leaving, PLAN, tmp_path)
+    assert measured.errors >= 30 - 2 * PLAN.connections
+    assert "claims were empty" in measured.complaint
