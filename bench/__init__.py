@@ -7,5 +7,6 @@ servers.py     starting and ending server processes, their CPU time
 empty.py       the empty responder
 wrk.py, lua/   the load over HTTP
 threads.py     the load on a store, without HTTP
+machine.py     what the figures were taken on, and how busy it was
 report.py      from measurements to tables
 """
