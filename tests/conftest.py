@@ -1,8 +1,13 @@
 """What all tiers share: a test's tier is the folder it lives in."""
 
+import signal
 from pathlib import Path
 
 import pytest
+
+# Ctrl-C has to reach the servers that tests start, also where the run itself was started with
+# the signal ignored, as in the background of a shell.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HERE = Path(__file__).parent
 

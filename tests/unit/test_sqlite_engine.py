@@ -83,6 +83,12 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: Path) -> 
     assert path.read_bytes() == b"shopping list\n" * 100
 
 
+def test_an_old_sqlite_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "OLDEST_SQLITE", (99, 0))
+    assert "is too old" in refusal(path)
+    assert not path.exists()
+
+
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     assert "does not exist" in refusal(tmp_path / "nowhere" / "marconi.db")
 

@@ -11,6 +11,7 @@ from marconi_server.storage.sqlite.filesystem import FileLock, network_filesyste
 
 APPLICATION_ID: Final = 0x4D52434E  # "MRCN", in the header of each of our files
 SCHEMA_VERSION: Final = 1
+OLDEST_SQLITE: Final = (3, 37)  # the first with STRICT tables
 _FULL: Final = 2  # of PRAGMA synchronous: a commit is on disk when it returns
 
 # What the engine calls an error and only a bug of ours can cause. It stays what it is.
@@ -57,6 +58,11 @@ class Engine:
         :raises StorageUnusable: the place or the file is unfit
         :raises StorageUnavailable: another program keeps it locked
         """
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise StorageUnusable(
+                reason=f"SQLite {sqlite3.sqlite_version} is too old.",
+                remedy="Use a Python with SQLite 3.37 or newer.",
+            )
         self._check_place()
         try:
             self.lock.open()
@@ -170,7 +176,11 @@ class Engine:
             check_same_thread=False,
             cached_statements=256,
         )
-        connection.execute(f"PRAGMA synchronous = {_FULL}")  # what is built in differs
+        try:
+            connection.execute(f"PRAGMA synchronous = {_FULL}")  # what is built in differs
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     def check(self) -> None:
