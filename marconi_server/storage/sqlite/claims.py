@@ -11,20 +11,23 @@ from typing import Any
 from marconi_server.storage.contract import Claim, Claims, Message
 from marconi_server.storage.errors import ClaimNotFound
 from marconi_server.storage.sqlite.operations import (
+    MESSAGE,
     QUEUE_ID,
+    SALT,
     Operations,
     free_messages,
     mint_claim_id,
     mint_message_id,
     parse_claim_id,
+    read_messages,
     scope,
 )
 
 _NEXT_NUMBER = "SELECT coalesce(max(id), 0) + 1 FROM claim"
 
-_OLDEST_FREE = free_messages("message.rowid, position, message.ttl, created, message.expires, body")
-
-_SALT = "SELECT salt FROM queue WHERE project = :project AND name = :queue"
+_OLDEST_FREE = free_messages(
+    f"message.rowid, position, {SALT}, message.ttl, created, message.expires, body"
+)
 
 # Row by row: one UPDATE over a sub-select with RETURNING goes through temporary tables
 # and takes ten times as long.
@@ -41,9 +44,7 @@ _LIVE = f"""
 """
 
 _GET = f"""
-    SELECT claim.ttl, max(:now - started, 0) / 1000,
-        position, (SELECT salt FROM queue WHERE id = message.queue_id), message.ttl,
-        max(:now - created, 0) / 1000, body
+    SELECT claim.ttl, max(:now - started, 0) / 1000, {MESSAGE}
     FROM claim CROSS JOIN message ON message.claim_id = claim.id
     WHERE {_LIVE} AND message.expires > :now
     ORDER BY position
@@ -84,13 +85,12 @@ class SQLiteClaims(Operations, Claims):
             if not rows:
                 return None
             (number,) = connection.execute(_NEXT_NUMBER).fetchone()
-            (salt,) = connection.execute(_SALT, values).fetchone()
             values["number"] = number
             connection.execute(_INSERT, values)
             end = now + life * 1000
             marks = []
             messages = []
-            for rowid, position, message_ttl, created, expires, body in rows:
+            for rowid, position, salt, message_ttl, created, expires, body in rows:
                 if expires < end:
                     message_ttl, expires = max(message_ttl, life), end
                 marks.append((number, message_ttl, expires, rowid))
@@ -107,11 +107,8 @@ class SQLiteClaims(Operations, Claims):
             rows = self.reader.read(_GET, values | {"now": self.now()})
         if not rows:
             raise ClaimNotFound(claim_id=claim_id, queue=queue)
-        messages = [
-            Message(mint_message_id(position, salt), ttl, age, body)
-            for _, _, position, salt, ttl, age, body in rows
-        ]
-        return Claim(claim_id, rows[0][0], rows[0][1], messages)
+        ttl, age, *_ = rows[0]
+        return Claim(claim_id, ttl, age, read_messages(row[2:] for row in rows))
 
     def renew(
         self, project: str | None, queue: str, claim_id: str, *, ttl: int, grace: int

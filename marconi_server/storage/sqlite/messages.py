@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from marconi_server.storage.contract import Message, Messages, NewMessage, Page
 from marconi_server.storage.errors import MessageClaimed, MessageNotFound, QueueNotFound
 from marconi_server.storage.sqlite.operations import (
+    MESSAGE,
     QUEUE_ID,
     Operations,
     free_messages,
@@ -19,6 +20,7 @@ from marconi_server.storage.sqlite.operations import (
     parse_claim_id,
     parse_marker,
     parse_message_id,
+    read_messages,
     scope,
 )
 from marconi_server.storage.sqlite.reader import Row
@@ -34,20 +36,18 @@ _INSERT = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 
-_SALT = "(SELECT salt FROM queue WHERE project = :project AND name = :queue) AS salt"
-_COLUMNS = f"position, {_SALT}, message.ttl, max(:now - created, 0) / 1000 AS age, body"
 _WANTED = "position > :marker AND (:exclude IS NULL OR client_id <> :exclude)"
 
-_LIST_FREE = free_messages(_COLUMNS, _WANTED)
+_LIST_FREE = free_messages(MESSAGE, _WANTED)
 
 _LIST_ALL = f"""
-    SELECT {_COLUMNS} FROM message
+    SELECT {MESSAGE} FROM message
     WHERE queue_id = {QUEUE_ID} AND expires > :now AND {_WANTED}
     ORDER BY position LIMIT :limit
 """  # noqa: S608 - text of this module
 
 _GET = f"""
-    SELECT {_COLUMNS} FROM message
+    SELECT {MESSAGE} FROM message
     WHERE queue_id = {QUEUE_ID} AND expires > :now
         AND position IN (SELECT value FROM json_each(:positions))
     ORDER BY position
@@ -116,11 +116,7 @@ class SQLiteMessages(Operations, Messages):
                 "limit": limit,
             },
         )
-        messages = [
-            Message(mint_message_id(position, salt), ttl, age, body)
-            for position, salt, ttl, age, body in rows
-        ]
-        return Page(messages, str(rows[-1][0]) if rows else None)
+        return Page(read_messages(rows), str(rows[-1][0]) if rows else None)
 
     def get(self, project: str | None, queue: str, message_id: str) -> Message:
         for message in self.get_many(project, queue, [message_id]):
@@ -140,11 +136,7 @@ class SQLiteMessages(Operations, Messages):
                 "positions": _positions(wanted),
             },
         )
-        messages = [
-            Message(mint_message_id(position, salt), ttl, age, body)
-            for position, salt, ttl, age, body in rows
-        ]
-        return [message for message in messages if message.id in wanted]
+        return [message for message in read_messages(rows) if message.id in wanted]
 
     def delete(
         self, project: str | None, queue: str, message_id: str, claim_id: str | None

@@ -1,16 +1,21 @@
 """What the three groups of operations share: the reader, the writer, the clock, the ids."""
 
+from collections.abc import Iterable
 from typing import Final
 
-from marconi_server.storage.contract import Clock
+from marconi_server.storage.contract import Clock, Message
 from marconi_server.storage.ids import is_well_formed
-from marconi_server.storage.sqlite.reader import Reader
+from marconi_server.storage.sqlite.reader import Reader, Row
 from marconi_server.storage.sqlite.writer import Writer
 
 _LARGEST: Final = 2**63 - 1  # what an SQLite integer holds
 
 # Statements speak of the queue by the parameters :project and :queue.
 QUEUE_ID: Final = "(SELECT id FROM queue WHERE project = :project AND name = :queue)"
+SALT: Final = "(SELECT salt FROM queue WHERE project = :project AND name = :queue)"
+
+# What `read_messages` takes; age is reckoned here.
+MESSAGE: Final = f"position, {SALT}, message.ttl, max(:now - created, 0) / 1000, body"
 
 
 def free_messages(columns: str, condition: str = "TRUE") -> str:
@@ -53,6 +58,14 @@ def scope(project: str | None) -> str:
 def mint_message_id(position: int, salt: str) -> str:
     """Mint the id of a message: 16 digits of its position, 8 of its queue's salt."""
     return f"{position:016x}{salt}"
+
+
+def read_messages(rows: Iterable[Row]) -> list[Message]:
+    """Make messages of rows with the columns `MESSAGE`."""
+    return [
+        Message(mint_message_id(position, salt), ttl, age, body)
+        for position, salt, ttl, age, body in rows
+    ]
 
 
 def parse_message_id(identifier: str) -> tuple[int, str] | None:
