@@ -1,4 +1,4 @@
-"""The command `marconi-server`: runs the service, or checks what it would run."""
+"""The command `marconi-server`: runs the service, checks what it would run, or registers it."""
 
 import argparse
 import logging
@@ -11,7 +11,10 @@ from typing import Any, Final, NoReturn
 
 from marconi_server import __version__, logs
 from marconi_server import settings as configuration
-from marconi_server.settings import Drivers, General, Settings, SettingsError, Wsgi
+from marconi_server.auth import IdentityUnavailable, open_authenticator
+from marconi_server.certificates import server_context
+from marconi_server.options import SettingsError, options
+from marconi_server.settings import Drivers, General, Settings, Wsgi
 from marconi_server.storage import registry
 from marconi_server.storage.errors import StorageError
 
@@ -27,6 +30,7 @@ examples:
   marconi-server                                serve as /etc/marconi/marconi.conf says
   marconi-server --config-file marconi.conf     serve as this file says
   marconi-server check                          is the configuration right, does the store open?
+  marconi-server register --help                enter the service in Keystone
 
 signals: TERM answers the requests in flight and stops, HUP reads the configuration again.
 """
@@ -49,8 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "command",
         nargs="?",
-        choices=["check"],
-        help="read the configuration, open the store, say what is wrong, and serve nothing",
+        choices=["check", "register"],
+        help="check: read the configuration, open the store, say what is wrong, and serve nothing; "
+        "register: enter the service in Keystone (with flags of its own)",
     )
     parser.add_argument(
         "--config-file",
@@ -70,8 +75,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bind", metavar="ADDRESS", help="address or host name to listen on")
     parser.add_argument("--port", metavar="PORT", help="TCP port to listen on; 0 takes a free one")
     parser.add_argument("--workers", metavar="N", help="number of worker processes")
-    parser.add_argument("--threads", metavar="N", help="threads of each worker; sqlite needs none")
+    parser.add_argument("--threads", metavar="N", help="threads of a worker, if a store needs them")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def _registration_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    from marconi_server import register  # with libraries that servers do not need
+
+    parser = _Parser(
+        prog="marconi-server register",
+        description="Enters the service in Keystone: its place in the catalogue, and the user as "
+        "which servers ask what a token is worth. Run it as an administrator of Keystone.",
+        allow_abbrev=False,
+    )
+    register.add_arguments(parser, argv)
     return parser
 
 
@@ -83,11 +101,13 @@ class _Source:
     overrides: dict[tuple[str, str], Any]
 
     def load(self) -> Settings:
-        """Read it and warn of what may be typos.
+        """Set up the log as it says, read all of it, and warn of what may be typos.
 
         :raises SettingsError: it is wrong
         :raises StorageUnusable: there is no such storage driver
         """
+        general = configuration.load_general(self.files, self.overrides)
+        logs.configure(use_json=general.use_json)
         settings = configuration.load(self.files, self.overrides)
         for line in configuration.unknown_options(self.files, settings):
             logger.warning(line)
@@ -134,11 +154,12 @@ def _say(text: str) -> None:
 
 
 def _check(source: _Source) -> None:
-    """Say in words what the configuration is and whether its store opens."""
+    """Say in words what the configuration is and whether all that it needs answers."""
     _say(f"Configuration files: {', '.join(source.files) or 'none, defaults only'}")
     settings = source.load()
     wsgi, limits = settings.wsgi, settings.limits
-    _say(f"Address: {wsgi.bind}, port {wsgi.port}")
+    tls = "" if server_context(wsgi) is None else f", TLS with {wsgi.cert_file}"
+    _say(f"Address: {wsgi.bind}, port {wsgi.port}{tls}")
     on_loop = registry.driver(settings.drivers.storage).cooperative
     where = "on an event loop each" if on_loop else f"in {wsgi.threads} threads each"
     _say(f"Processes: {wsgi.workers} workers, which handle requests {where}")
@@ -146,10 +167,20 @@ def _check(source: _Source) -> None:
         f"Largest bodies: {limits.max_message_size} bytes for a post, "
         f"{limits.max_queue_metadata} for metadata, {limits.max_claim_body} for a claim"
     )
+    authenticator = open_authenticator(settings)
+    if authenticator is not None:
+        _say(f"Authentication: {'; '.join(authenticator.describe())}")
+        changed = ", ".join(sorted(settings.role_rules))
+        file = settings.policy.policy_file
+        _say(f"Role rules: {file}, which sets {changed}" if changed else "Role rules: the defaults")
     _say(f"Storage: {settings.drivers.storage}")
-    for each in configuration.options(type(settings.store)):
-        _say(f"  {each.name} = {getattr(settings.store, each.name)}")
+    for each in options(type(settings.store)):
+        _say(f"  {each.name} = {each.shown(getattr(settings.store, each.name))}")
     registry.check_store(settings)
+    if authenticator is not None:
+        authenticator.probe()
+        authenticator.close()
+        _say("Keystone answers, and knows this server.")
     _say("The store opens and answers. All is well.")
 
 
@@ -165,13 +196,40 @@ def _serve(source: _Source, *, embedded: bool) -> None:
     Service(source.load, announce).run()
 
 
+def _register(argv: Sequence[str]) -> int:
+    from marconi_server import register
+
+    try:
+        register.run(_registration_parser(argv).parse_args(argv), _say)
+    except register.RegistrationFailed as error:
+        return _fail(error)
+    return 0
+
+
+def _fail(error: Exception) -> int:
+    sys.stderr.write(f"marconi-server: {error}\n")
+    return FAILED
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status.
 
     :raises SystemExit: argparse and gunicorn end the process in this way
     """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if argv[:1] == ["register"]:
+            return _register(argv[1:])
+        return _run(argv)
+    except KeyboardInterrupt:
+        return 130  # as shells report SIGINT
+
+
+def _run(argv: Sequence[str]) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv)
+    if arguments.command == "register":
+        parser.error("write marconi-server register first, and its flags behind it")
     if arguments.embedded == "check":
         parser.error("write marconi-server check --embedded; a file of that name is ./check")
     logs.configure()
@@ -181,9 +239,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             _check(source)
         else:
             _serve(source, embedded=arguments.embedded is not None)
-    except (SettingsError, StorageError) as error:
-        sys.stderr.write(f"marconi-server: {error}\n")
-        return FAILED
-    except KeyboardInterrupt:
-        return 130  # as shells report SIGINT
+    except (SettingsError, StorageError, IdentityUnavailable) as error:
+        return _fail(error)
     return 0

@@ -5,17 +5,20 @@ import logging
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Final
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
-from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker as BaseWorker
 
-from marconi_server import logs
-from marconi_server.settings import Settings, SettingsError, Wsgi
+from marconi_server.certificates import server_context
+from marconi_server.options import SettingsError
+from marconi_server.server.log import Log
+from marconi_server.server.proxies import Proxies
+from marconi_server.settings import Settings, Wsgi
 from marconi_server.storage import registry
 from marconi_server.storage.errors import StorageError
 from marconi_server.wsgi import Application
@@ -23,13 +26,6 @@ from marconi_server.wsgi import Application
 logger = logging.getLogger(__name__)
 
 _SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - heartbeats must not wait for a disk
-
-
-class Log(Logger):  # type: ignore[misc] # gunicorn has no types
-    """gunicorn's log in the format of ours."""
-
-    error_fmt = logs.FORMAT
-    datefmt = logs.TIME_FORMAT
 
 
 class Service(BaseApplication):  # type: ignore[misc] # gunicorn has no types
@@ -52,6 +48,7 @@ class Service(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         self._read_settings = read_settings
         self._announce = announce
         self._settings = read_settings()
+        self._tls = server_context(self._settings.wsgi)
         registry.check_store(self._settings)
         self._bind = _bind(self._settings.wsgi)
         self._application: Application | None = None
@@ -68,10 +65,14 @@ class Service(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "worker_class": "marconi_server.server.worker.Worker",
             "worker_connections": wsgi.connections,
             "keepalive": wsgi.keepalive,
+            "certfile": wsgi.cert_file or None,
+            "keyfile": wsgi.key_file or None,
+            "ssl_context": self._ssl_context,
             "graceful_timeout": wsgi.graceful_timeout,
             "worker_tmp_dir": _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None,
             "control_socket_disable": True,
             "logger_class": Log,
+            "accesslog": "-" if wsgi.access_log else None,
             "proc_name": "marconi-server",
             "when_ready": self._when_ready,
             "post_fork": self._post_fork,
@@ -85,6 +86,7 @@ class Service(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         """Take over a changed configuration (SIGHUP), or keep the old one if it is wrong."""
         try:
             settings = self._read_settings()
+            tls = server_context(settings.wsgi)
             registry.check_store(settings)
             if (settings.wsgi.bind, settings.wsgi.port) != (
                 self._settings.wsgi.bind,
@@ -94,7 +96,7 @@ class Service(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         except (SettingsError, StorageError) as error:
             logger.error("Not reloaded, the old configuration stays in force: %s", error)
             return
-        self._settings = settings
+        self._settings, self._tls = settings, tls
         super().reload()
 
     def load(self) -> Any:
@@ -110,13 +112,20 @@ class Service(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             logger.error("The store does not open, requests get 503: %s", error)
             return self._application  # which goes on trying
 
+    def _ssl_context(self, _config: Any, _default: Any) -> ssl.SSLContext | None:
+        """Return what the start or a reload has read; a worker may find the files half changed."""
+        return self._tls
+
     def _when_ready(self, arbiter: Arbiter) -> None:
-        self._announce(_url(arbiter.LISTENERS[0].sock))
+        self._announce(_url(arbiter.LISTENERS[0].sock, "https" if self._tls else "http"))
 
     def _post_fork(self, arbiter: Arbiter, worker: BaseWorker) -> None:
         """Give the worker what gunicorn has no settings for: see `server.worker.Worker`."""
         self._early_signals = arbiter.SIG_QUEUE
         worker.request_timeout = self._settings.wsgi.request_timeout
+        worker.farewell = self._settings.wsgi.drain_timeout
+        if networks := self._settings.wsgi.trusted_proxies:
+            worker.proxies = Proxies(networks)
         worker.max_body = self._settings.limits.largest_body
         worker.on_loop = registry.driver(self._settings.drivers.storage).cooperative
 
@@ -172,8 +181,8 @@ def _refusal(wsgi: Wsgi, error: OSError) -> str:
     return f"{port} cannot be listened on: {error.strerror}; see --bind and --port"
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, scheme: str) -> str:
     """Return the URL of a listening socket as seen from this machine."""
     host, port, *_ = listener.getsockname()
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared only
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

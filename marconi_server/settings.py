@@ -1,65 +1,25 @@
-"""Every option of the server, in declarative sections, and how they are read.
+"""Every option of the server, in declarative sections, and the configuration as a whole.
 
-A section is a frozen dataclass whose fields are options; its docstring says what it
-is about. `etc/marconi.conf` and `docs/reference/configuration.md` are generated from
-these sections (`python -m marconi_server.settings_reference`). A storage driver brings its
-own section (`Store.Options`).
-
-Precedence: overrides (the command line), then the environment (`OS_<GROUP>__<OPTION>`),
-then the files, then the default. The result is plain frozen data: nothing asks
-oslo.config after the start.
+`etc/marconi.conf` and `docs/reference/configuration.md` are generated from these sections
+(`python -m marconi_server.settings_reference`). A storage driver brings its own section
+(`Store.Options`). How options are declared and read is in `options.py`.
 """
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from oslo_config import cfg, types
+from oslo_config import cfg
 
+from marconi_server.auth import KEYSTONE, STRATEGIES
+from marconi_server.options import Networks, Reader, names_set_in, option, options
 from marconi_server.storage import registry
 
-
-class SettingsError(Exception):
-    """The configuration is wrong; the text is one line that says what to change."""
-
-
-def option(
-    default: Any,
-    *,
-    help: str,
-    minimum: int | None = None,
-    maximum: int | None = None,
-    choices: Sequence[str] | None = None,
-    old_names: Sequence[tuple[str, str]] = (),
-) -> Any:
-    """Declare an option as a field of a section; its annotation is str, int, float or bool.
-
-    `minimum` and `maximum` are inclusive. `old_names` are (group, name) pairs under which
-    earlier releases of Marconi knew the option.
-    """
-    return field(
-        default=default,
-        metadata={
-            "help": help,
-            "minimum": minimum,
-            "maximum": maximum,
-            "choices": choices,
-            "old_names": tuple(old_names),
-        },
-    )
-
-
-class Section(Protocol):
-    """A group of options: a frozen dataclass with the name of its group in the file."""
-
-    GROUP: ClassVar[str]
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-
-SectionType = TypeVar("SectionType", bound=Section)
+if TYPE_CHECKING:
+    from marconi_server.auth.authtoken import AuthToken
 
 
 @dataclass(frozen=True)
@@ -70,8 +30,12 @@ class General:
 
     auth_strategy: str = option(
         "",
-        choices=("",),
-        help="How clients are authenticated. Empty: not at all, X-Project-Id is believed.",
+        choices=STRATEGIES,
+        help="How clients are authenticated. Empty: not at all, X-Project-Id is believed. keystone:"
+        " by tokens, as [keystone_authtoken] says.",
+    )
+    use_json: bool = option(
+        False, help="Write the log as JSON, one object per line, rather than as text."
     )
 
 
@@ -101,8 +65,8 @@ class Wsgi:
         16,
         minimum=1,
         maximum=1024,
-        help="Threads of one worker that handle requests, for a store across a network. With"
-        " sqlite, requests run on the event loop of the worker and need none.",
+        help="Threads of one worker that handle requests, for storage drivers that need them. With"
+        " mongodb and sqlite, requests run on the event loop of the worker.",
     )
     connections: int = option(
         1000, minimum=1, maximum=1_000_000, help="Connections that one worker keeps open."
@@ -121,6 +85,33 @@ class Wsgi:
         minimum=1,
         maximum=3600,
         help="Seconds that requests in flight get to finish when a worker stops.",
+    )
+    drain_timeout: int = option(
+        5,
+        minimum=0,
+        maximum=3600,
+        help="Seconds that idle connections stay open when a worker stops, since a request may be"
+        " on its way. Behind a balancer, longer than it keeps one idle, or takes to notice.",
+    )
+    cert_file: str = option(
+        "",
+        help="Certificate of the server in PEM, with those of the authorities between it and the"
+        " root behind it. With it the server speaks TLS, and only that.",
+    )
+    key_file: str = option(
+        "", help="Private key of that certificate in PEM; empty if it is in cert_file."
+    )
+    ca_file: str = option(
+        "",
+        help="Certificates of authorities in PEM. With it, only clients are served that have a"
+        " certificate of one of them.",
+    )
+    trusted_proxies: Networks = option(  # noqa: RUF009 - as all options are declared
+        Networks(),
+        help="Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Empty: none.",
+    )
+    access_log: bool = option(
+        False, help="Write a line for each request to the log. It costs some throughput."
     )
 
 
@@ -153,14 +144,14 @@ class Limits:
     max_queue_metadata: int = option(
         64 * 1024,
         minimum=2,
-        maximum=16 * 1024**2,
+        maximum=15 * 1024**2,
         help="Largest metadata document in bytes, white space included.",
         old_names=[("limits:transport", "metadata_size_uplimit")],
     )
     max_message_size: int = option(
         256 * 1024,
         minimum=32,
-        maximum=16 * 1024**2,
+        maximum=15 * 1024**2,  # a document of MongoDB has at most 16 MiB
         help="Largest body of a request that posts messages, in bytes, white space included.",
         old_names=[("limits:transport", "message_size_uplimit")],
     )
@@ -207,104 +198,70 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Authentication:
+    """How tokens are dealt with. Where Keystone is stands in `[keystone_authtoken]`."""
+
+    GROUP: ClassVar[str] = "authentication"
+
+    open_health: bool = option(
+        False, help="Answer /v1/health without a token, for load balancers that have none."
+    )
+    timeout: int = option(
+        10,
+        minimum=1,
+        maximum=300,
+        help="Seconds that a request waits for Keystone before it is answered with 503.",
+    )
+    token_cache_size: int = option(
+        10_000,
+        minimum=1,
+        maximum=1_000_000,
+        help="Most tokens that one worker remembers. For how long it does,"
+        " token_cache_time of [keystone_authtoken] says.",
+    )
+    refused_token_time: int = option(
+        5,
+        minimum=0,
+        maximum=300,
+        help="Seconds for which a token that Keystone refused is refused without asking again;"
+        " 0 asks each time.",
+    )
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Who may do what, where clients are authenticated."""
+
+    GROUP: ClassVar[str] = "oslo_policy"
+
+    policy_file: str = option(
+        "",
+        help="File with role rules, absolute or beside one of the configuration files. Empty:"
+        " policy.yaml beside a configuration file, if there is one.",
+    )
+
+
+@dataclass(frozen=True)
 class Settings:
-    """All options, and the section of the chosen storage driver."""
+    """All options, the section of the chosen storage driver, and what others read from the files.
+
+    `role_rules` are text by name (see `marconi_server.policy`). They are part of the settings so
+    that all workers have the same, and change them only together with the rest. So is
+    `keystone_authtoken`, which is there where `auth_strategy` is `keystone`.
+    """
 
     general: General = General()
     drivers: Drivers = Drivers()
     wsgi: Wsgi = Wsgi()
     limits: Limits = Limits()
+    authentication: Authentication = Authentication()
+    policy: Policy = Policy()
     store: Any = None
+    role_rules: Mapping[str, str] = field(default_factory=dict)
+    keystone_authtoken: "AuthToken | None" = field(default=None, repr=False, compare=False)
 
 
-SECTIONS: tuple[type[Any], ...] = (General, Drivers, Wsgi, Limits)
-
-
-@dataclass(frozen=True)
-class Option:
-    """One option as it was declared in a section."""
-
-    group: str
-    name: str
-    kind: type[Any]
-    default: Any
-    help: str
-    minimum: int | None
-    maximum: int | None
-    choices: Sequence[str] | None
-    old_names: tuple[tuple[str, str], ...]
-
-    @property
-    def names(self) -> tuple[tuple[str, str], ...]:
-        """All (group, name) pairs under which a file may set it, the present one first."""
-        return ((self.group, self.name), *self.old_names)
-
-    @property
-    def variables(self) -> tuple[str, str]:
-        """The environment variables that set it; the first one wins.
-
-        The second is oslo.config's own spelling, which keeps the colons of the group.
-        Neither shells nor systemd take such a name, so the first has `_` for them.
-        """
-        variable = f"OS_{self.group.upper()}__{self.name.upper()}"
-        return variable.replace(":", "_"), variable
-
-    @property
-    def allowed(self) -> str:
-        """What a value has to be, in words."""
-        if self.choices is not None:
-            return " or ".join(choice or "empty" for choice in self.choices)
-        if self.kind is bool:
-            return "true or false"
-        if self.kind is str:
-            return "text"
-        number = "a whole number" if self.kind is int else "a number"
-        if self.minimum is not None and self.maximum is not None:
-            return f"{number} from {self.minimum} to {self.maximum}"
-        if self.minimum is not None:
-            return f"{number} of at least {self.minimum}"
-        if self.maximum is not None:
-            return f"{number} of at most {self.maximum}"
-        return number
-
-    def read(self, value: Any) -> Any:
-        """Convert a value to the type of the option; this is its type for oslo.config.
-
-        :raises SettingsError: the value is not allowed
-        """
-        try:
-            converted = self._convert(value)
-        except ValueError:
-            converted = None
-        if converted is None:  # also what oslo.config makes of a number that is left empty
-            raise SettingsError(
-                f"option {self.name} of [{self.group}] is {value!r}, but has to be {self.allowed}"
-            )
-        return converted
-
-    def _convert(self, value: Any) -> Any:
-        if self.kind is int:
-            return types.Integer(min=self.minimum, max=self.maximum)(value)
-        if self.kind is float:
-            return types.Float(min=self.minimum, max=self.maximum)(value)
-        if self.kind is bool:
-            return types.Boolean()(value)
-        return types.String(choices=self.choices)(value)
-
-
-def options(section: type[Any]) -> list[Option]:
-    """Return the options of a section in the order of their declaration."""
-    kinds = get_type_hints(section)
-    return [
-        Option(
-            group=section.GROUP,
-            name=each.name,
-            kind=kinds[each.name],
-            default=each.default,
-            **each.metadata,
-        )
-        for each in fields(section)
-    ]
+SECTIONS: tuple[type[Any], ...] = (General, Drivers, Wsgi, Limits, Authentication, Policy)
 
 
 def default_files() -> list[str]:
@@ -319,6 +276,14 @@ def default_files() -> list[str]:
     return files
 
 
+def load_general(files: Sequence[str], overrides: Mapping[tuple[str, str], Any]) -> General:
+    """Read one section alone: the log is set up by it before `load` may have to warn.
+
+    :raises SettingsError: a file cannot be read, or a value is not allowed
+    """
+    return Reader(files, overrides).section(General)
+
+
 def load(
     files: Sequence[str] | None = None,
     overrides: Mapping[tuple[str, str], Any] | None = None,
@@ -331,15 +296,47 @@ def load(
     :raises SettingsError: a file cannot be read, or a value is not allowed
     :raises StorageUnusable: this installation has no such storage driver
     """
-    reader = _Reader(default_files() if files is None else files, overrides or {})
+    files = default_files() if files is None else files
+    reader = Reader(files, overrides or {})
     drivers = reader.section(Drivers)
-    return Settings(
+    settings = Settings(
         general=reader.section(General),
         drivers=drivers,
         wsgi=reader.section(Wsgi),
         limits=reader.section(Limits),
+        authentication=reader.section(Authentication),
+        policy=reader.section(Policy),
         store=reader.section(registry.driver(drivers.storage).Options),
     )
+    if settings.general.auth_strategy == KEYSTONE:
+        settings = replace(settings, keystone_authtoken=_keystone_authtoken(files))
+    return _with_role_rules(settings, files) if settings.general.auth_strategy else settings
+
+
+def _keystone_authtoken(files: Sequence[str]) -> "AuthToken":
+    """Read the section of keystonemiddleware, from the files and the environment.
+
+    :raises SettingsError: an option is missing, or has a value that makes no sense
+    """
+    from marconi_server.auth import authtoken  # which needs much that nobody else does
+
+    conf = cfg.ConfigOpts()
+    conf([], project="marconi", default_config_files=list(files), default_config_dirs=[])
+    return authtoken.read(conf)
+
+
+def _with_role_rules(settings: Settings, files: Sequence[str]) -> Settings:
+    """Add what the policy file says; `policy_file` becomes the path at which it was found.
+
+    :raises SettingsError: it cannot be read, or a rule is wrong
+    """
+    from marconi_server import policy  # which needs much that nobody else does
+
+    # A later file wins over an earlier. Without any, there is the working folder.
+    folders = [os.path.dirname(file) for file in reversed(files)] or [""]
+    file = policy.find(settings.policy.policy_file, folders)
+    rules = policy.read(file) if file else {}
+    return replace(settings, policy=Policy(policy_file=file), role_rules=rules)
 
 
 def unknown_options(files: Sequence[str], settings: Settings) -> list[str]:
@@ -355,9 +352,11 @@ def unknown_options(files: Sequence[str], settings: Settings) -> list[str]:
         for each in options(section):
             for group, name in each.names:
                 known.setdefault(group, set()).add(name)
+    if settings.keystone_authtoken is not None:
+        known |= settings.keystone_authtoken.names
     lines = []
     for file in files:
-        for group, names in _parse(file).items():
+        for group, names in names_set_in(file).items():
             if group not in known:
                 similar = get_close_matches(group, known, n=1, cutoff=0.85)
                 lines += [
@@ -370,67 +369,3 @@ def unknown_options(files: Sequence[str], settings: Settings) -> list[str]:
                 hint = f"; did you mean {similar[0]}?" if similar else ""
                 lines.append(f"{file}: option {name} of [{group}] has no effect here{hint}")
     return lines
-
-
-class _Reader:
-    """Reads sections from files, environment and overrides."""
-
-    def __init__(self, files: Sequence[str], overrides: Mapping[tuple[str, str], Any]) -> None:
-        self._files = list(files)
-        self._set_in = [(file, _parse(file)) for file in self._files]
-        self._overrides = overrides
-
-    def section(self, section: type[SectionType]) -> SectionType:
-        """Read one section.
-
-        :raises SettingsError: a value is not allowed
-        """
-        declared = options(section)
-        conf = cfg.ConfigOpts()
-        for each in declared:
-            read: Any = each.read  # to oslo.config, any callable is a type
-            old_names = [cfg.DeprecatedOpt(name, group=group) for group, name in each.old_names]
-            conf.register_opt(
-                cfg.Opt(each.name, type=read, default=each.default, deprecated_opts=old_names),
-                group=each.group,
-            )
-        # The environment is read here and not by oslo.config: see Option.variables.
-        conf([], default_config_files=self._files, default_config_dirs=[], use_env=False)
-        return section(**{each.name: self._value(conf, each) for each in declared})
-
-    def _value(self, conf: cfg.ConfigOpts, each: Option) -> Any:
-        origin = ""
-        try:
-            if (each.group, each.name) in self._overrides:
-                return each.read(self._overrides[each.group, each.name])
-            for variable in each.variables:
-                if variable in os.environ:
-                    origin = f"environment variable {variable}: "
-                    return each.read(os.environ[variable])
-            for file, groups in self._set_in:
-                if any(name in groups.get(group, ()) for group, name in each.names):
-                    origin = f"{file}: "
-            return conf[each.group][each.name]
-        except (SettingsError, cfg.Error) as error:
-            raise SettingsError(f"{origin}{error}") from error
-
-
-def _parse(file: str) -> dict[str, set[str]]:
-    """Return the names that a file sets, by group, the group in lower case as oslo.config does.
-
-    :raises SettingsError: the file cannot be read or understood
-    """
-    groups: dict[str, dict[str, Any]] = {}
-    try:
-        cfg.ConfigParser(file, groups).parse()
-    except OSError as error:
-        raise SettingsError(f"{file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{file}: cannot be read: it is not text in UTF-8") from error
-    except cfg.ParseError as error:
-        raise SettingsError(f"{file}: line {error.lineno}: {error.msg}: {error.line!r}") from error
-    names: dict[str, set[str]] = {}
-    for group, values in groups.items():
-        group = group if group == "DEFAULT" else group.lower()
-        names.setdefault(group, set()).update(values)
-    return names

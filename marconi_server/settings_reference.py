@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from marconi_server.settings import SECTIONS, Option, options
+from marconi_server.options import Option, options
+from marconi_server.settings import SECTIONS
 from marconi_server.storage import registry
 
 SAMPLE: Final = Path("etc/marconi.conf")
 PAGE: Final = Path("docs/reference/configuration.md")
 
-SHIPPED_DRIVERS: Final = ("sqlite",)
+SHIPPED_DRIVERS: Final = ("mongodb", "sqlite")
 """The storage drivers whose sections are shown: those of this project."""
 
 _SAMPLE_HEAD: Final = """\

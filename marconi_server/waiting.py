@@ -38,6 +38,15 @@ class Loop(Protocol):
         changing hands each time, one thread does several times as fast.
         """
 
+    def soon(self, function: Callable[[], None]) -> None:
+        """Run a short function on the loop, without waiting for it; called by any thread."""
+
+    def after_turn(self, function: Callable[[], None]) -> None:
+        """Run a short function at the end of this turn of the loop, or of the next one.
+
+        By then all requests have run, or wait, that have arrived meanwhile. Called on the loop.
+        """
+
 
 _loop: Loop | None = None
 
@@ -63,6 +72,20 @@ def on_loop() -> bool:
 def call(function: Callable[[], Result]) -> Result:
     """Run a short function where requests run: on the loop if there is one, else here."""
     return function() if _loop is None else _loop.call(function)
+
+
+def soon(function: Callable[[], None]) -> None:
+    """Run a short function where requests run, on the loop if there is one, else here."""
+    if _loop is None:
+        function()
+    else:
+        _loop.soon(function)
+
+
+def after_turn(function: Callable[[], None]) -> None:
+    """Run a short function at the end of a turn of the loop, on which the caller runs."""
+    assert _loop is not None
+    _loop.after_turn(function)
 
 
 class _Sleep:

@@ -14,10 +14,10 @@ from threading import Lock
 from typing import Any, Final, cast
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-import falcon
-
 from marconi_server import settings as configuration
 from marconi_server.api.app import create_app
+from marconi_server.auth import Authenticator, open_authenticator
+from marconi_server.request_ids import RequestIds
 from marconi_server.settings import Settings
 from marconi_server.storage import registry
 from marconi_server.storage.contract import Store
@@ -29,9 +29,19 @@ RETRY_SECONDS: Final = 1.0
 """Time between attempts to open a store that does not answer."""
 
 
-def build_app(settings: Settings, store: Store) -> "falcon.App[falcon.Request, falcon.Response]":
-    """Make the WSGI application that serves an open store."""
-    return create_app(settings, store)
+def build_app(
+    settings: Settings, store: Store, authenticator: Authenticator | None = None
+) -> WSGIApplication:
+    """Make the WSGI application that serves an open store.
+
+    Without an authenticator it opens that of the settings.
+    """
+    if not settings.general.auth_strategy:
+        return RequestIds(create_app(settings, store))
+    from marconi_server.policy import RoleRules  # which needs much that nobody else does
+
+    authenticator = authenticator or open_authenticator(settings)
+    return RequestIds(create_app(settings, store, authenticator, RoleRules(settings.role_rules)))
 
 
 class Application:
@@ -44,6 +54,7 @@ class Application:
     def __init__(self, settings: Settings, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._monotonic = monotonic
+        self._authenticator = open_authenticator(settings)
         self._opening = Lock()
         self._store: Store | None = None
         self._app: WSGIApplication | None = None
@@ -60,6 +71,8 @@ class Application:
 
     def close(self) -> None:
         """Close the store; idempotent."""
+        if self._authenticator is not None:
+            self._authenticator.close()
         with self._opening:
             if self._store is not None:
                 self._store.close()
@@ -72,7 +85,7 @@ class Application:
     def _open(self) -> WSGIApplication:
         if self._app is None:
             self._store = registry.open_store(self._settings)
-            self._app = build_app(self._settings, self._store)
+            self._app = self._build_app(self._store)
         return self._app
 
     def _open_or_stand_in(self) -> WSGIApplication:
@@ -85,8 +98,11 @@ class Application:
             except StorageError as error:
                 logger.error("The store does not open, requests get 503: %s", error)
                 self._next_attempt = self._monotonic() + RETRY_SECONDS
-                self._stand_in = build_app(self._settings, cast(Store, _NoStore(str(error))))
+                self._stand_in = self._build_app(cast(Store, _NoStore(str(error))))
                 return self._stand_in
+
+    def _build_app(self, store: Store) -> WSGIApplication:
+        return build_app(self._settings, store, self._authenticator)
 
 
 class _NoStore:

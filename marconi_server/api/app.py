@@ -1,10 +1,11 @@
 """The WSGI application: its routes, its checks and its error handlers.
 
 A request goes through the steps of spec section 3: `Router` (404, 405, OPTIONS), then
-`Checks` (Accept, project, queue name), then the responder of the resource.
+`Checks` (Accept, project, queue name), then the responder of the resource. Where clients are
+authenticated, `Authentication` comes before all that, and `Authorization` before the checks.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import falcon
 from falcon.routing import CompiledRouter
@@ -14,14 +15,19 @@ from marconi_server.api.claims import ClaimResource, ClaimsResource
 from marconi_server.api.health import HealthResource
 from marconi_server.api.home import HomeResource
 from marconi_server.api.messages import MessageResource, MessagesResource
+from marconi_server.api.operations import RULES
 from marconi_server.api.queues import (
     MetadataResource,
     QueueResource,
     QueuesResource,
     StatsResource,
 )
+from marconi_server.auth import Authenticator, identity
 from marconi_server.settings import Settings
 from marconi_server.storage.contract import Store
+
+if TYPE_CHECKING:  # it imports oslo.policy, which only an authenticated server needs
+    from marconi_server.policy import RoleRules
 
 
 def routes(settings: Settings, store: Store) -> list[tuple[str, object]]:
@@ -75,6 +81,52 @@ class Router(CompiledRouter):
         return route
 
 
+class Authentication:
+    """Who asks: step 1 of spec section 3, before there is any look at the path."""
+
+    def __init__(self, authenticator: Authenticator, *, open_health: bool) -> None:
+        self._authenticator = authenticator
+        self._open = ("/v1/health",) if open_health else ()
+
+    def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
+        """Put the identity behind the token in the place of what the client says of itself.
+
+        :raises Unauthenticated: there is none
+        :raises IdentityUnavailable: there is no telling
+        """
+        identity.remove(req.env)
+        if req.path not in self._open:
+            self._authenticator.authenticate(req.env)
+
+
+class Authorization:
+    """Whether the role rules let the caller do what it asks for.
+
+    It is the first thing to be checked once the operation is known: who may not use an operation
+    learns nothing of queues, limits or storage from it, only what the documentation says anyway.
+    """
+
+    def __init__(self, role_rules: "RoleRules") -> None:
+        self._role_rules = role_rules
+        # PERF: with the default rules this look-up is all that there is to a request.
+        self._open = frozenset(
+            operation for operation, rule in RULES.items() if role_rules.is_open(rule)
+        )
+
+    def process_resource(
+        self, req: falcon.Request, _resp: falcon.Response, _resource: object, _params: object
+    ) -> None:
+        """Let the caller pass, or not.
+
+        :raises NotAuthorized: the rule of the operation is against it
+        """
+        operation = (req.uri_template or "", req.method)
+        if operation not in self._open:
+            rule = RULES[operation]
+            if not self._role_rules.allows(rule, req.env):
+                raise errors.NotAuthorized(rule)
+
+
 class Checks:
     """What is checked for every implemented method, before anything else."""
 
@@ -92,9 +144,25 @@ class Checks:
             requests.check_queue_name(params["queue"])
 
 
-def create_app(settings: Settings, store: Store) -> falcon.App[falcon.Request, falcon.Response]:
-    """Return the application that offers the store under the v1 API."""
-    app = falcon.App(router=Router(), middleware=[Checks()])
+def create_app(
+    settings: Settings,
+    store: Store,
+    authenticator: Authenticator | None = None,
+    role_rules: "RoleRules | None" = None,
+) -> falcon.App[falcon.Request, falcon.Response]:
+    """Return the application that offers the store under the v1 API.
+
+    Without an `authenticator` everybody is believed. `role_rules` need one, which says what
+    roles the caller has.
+    """
+    middleware: list[Authentication | Authorization | Checks] = []
+    if authenticator is not None:
+        open_health = settings.authentication.open_health
+        middleware.append(Authentication(authenticator, open_health=open_health))
+    if role_rules is not None:
+        middleware.append(Authorization(role_rules))
+    middleware.append(Checks())
+    app = falcon.App(router=Router(), middleware=middleware)
     app.req_options.strip_url_path_trailing_slash = True
     app.req_options.keep_blank_qs_values = False  # an empty value counts as absent (spec 4.3)
     # An answer without a body has no type; Falcon knows None, but does not say so.

@@ -20,7 +20,7 @@ MAX_DEPTH = 128
 _OBJECTS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]] | dict[str, msgspec.Raw])
 
 # `translate` and `in` find digits in a row ten times faster than a regular expression.
-_DIGITS_TO_ZERO = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
+_DIGITS_TO_ZERO = bytes(ord("0" if byte in b"0123456789" else " ") for byte in range(256))
 _NINETEEN_DIGITS = b"0" * 19
 
 # These two are for valid JSON only. Possessive quantifiers keep them linear.
@@ -54,7 +54,8 @@ def read(decoder: msgspec.json.Decoder[Document], raw: bytes) -> Document:
         raise InvalidBody(f"The body cannot be parsed: {error}.") from error
     except RecursionError as error:
         raise _nested_too_deep() from error
-    if _NINETEEN_DIGITS in raw.translate(_DIGITS_TO_ZERO):
+    # PERF: of nineteen digits in a row every third byte has at least six, side by side.
+    if b"000000" in raw[::3].translate(_DIGITS_TO_ZERO):
         _check_integers(raw)
     return document
 
@@ -79,15 +80,18 @@ def normal_form(value: msgspec.Raw | bytes) -> bytes:
     :raises InvalidBody: the value has more than `MAX_DEPTH` levels
     """
     text = bytes(value)
-    if text.count(b"[") + text.count(b"{") > MAX_DEPTH:
+    # PERF: to look whether a byte is there costs a tenth of counting it, or of looking for two.
+    if b"[" in text or b"{" in text:
         _check_depth(text)
     text = msgspec.json.format(text, indent=0)
-    if b"\\u" in text:
+    if b"\\" in text and b"\\u" in text:
         text = _ESCAPES.sub(_raw_characters, text)
     return text
 
 
 def _check_integers(raw: bytes) -> None:
+    if _NINETEEN_DIGITS not in raw.translate(_DIGITS_TO_ZERO):
+        return
     for number in _LONG_NUMBER.findall(_STRING.sub(b"", raw)):
         if number.lstrip(b"-").isdigit() and (
             # int() refuses thousands of digits, and a valid one has no leading zeros.
@@ -97,6 +101,8 @@ def _check_integers(raw: bytes) -> None:
 
 
 def _check_depth(text: bytes) -> None:
+    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+        return
     brackets = _STRING.sub(b"", text).translate(None, _NOT_BRACKETS)
     if max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets)) > MAX_DEPTH:
         raise _nested_too_deep()

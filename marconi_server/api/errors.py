@@ -11,6 +11,7 @@ from typing import Any
 
 import falcon
 
+from marconi_server.auth import IdentityUnavailable, Unauthenticated
 from marconi_server.storage.errors import (
     ClaimNotFound,
     MessageClaimed,
@@ -96,6 +97,15 @@ class InvalidBody(falcon.HTTPBadRequest):
         super().__init__(title="Invalid request body", description=description)
 
 
+class AuthenticationRequired(falcon.HTTPUnauthorized):
+    """Nobody knows who asks (spec section 10)."""
+
+    def __init__(self, description: str, challenge: str) -> None:
+        super().__init__(
+            title="Authentication required", description=description, challenges=[challenge]
+        )
+
+
 class NotFound(falcon.HTTPNotFound):
     """Nothing is there: neither a route nor a queue, message or claim."""
 
@@ -129,6 +139,16 @@ class UnableToDelete(falcon.HTTPForbidden):
         super().__init__(title="Unable to delete", description=description)
 
 
+class NotAuthorized(falcon.HTTPForbidden):
+    """The role rules keep the caller from this operation."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(
+            title="Not authorized",
+            description=f"The rule {rule} of this server does not let your roles do that.",
+        )
+
+
 class TemporarilyUnavailable(falcon.HTTPServiceUnavailable):
     """What was asked could not be done now (spec 9); `failure` says what, in a sentence."""
 
@@ -140,9 +160,12 @@ class TemporarilyUnavailable(falcon.HTTPServiceUnavailable):
         )
 
 
-def serialize(_req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError) -> None:
+def serialize(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError) -> None:
     """Write the error document; Falcon calls this for every HTTP error."""
     if isinstance(error, NotAcceptable):
+        return
+    # This one comes before the check of what the client accepts.
+    if isinstance(error, AuthenticationRequired) and not req.client_accepts_json:
         return
     # Only Falcon itself raises errors without a description: for a method of its own making.
     resp.data = document(error.title, error.description or "This request makes no sense here.")
@@ -208,6 +231,19 @@ def _storage_unavailable(
     raise TemporarilyUnavailable(failure) from error
 
 
+def _unauthenticated(
+    _req: falcon.Request, _resp: falcon.Response, error: Unauthenticated, _params: dict[str, Any]
+) -> None:
+    raise AuthenticationRequired(str(error), error.challenge) from error
+
+
+def _identity_unavailable(
+    req: falcon.Request, _resp: falcon.Response, error: IdentityUnavailable, _params: dict[str, Any]
+) -> None:
+    log.warning("%s %r: identity service unavailable: %s", req.method, req.path, error)
+    raise TemporarilyUnavailable("The token could not be checked.") from error
+
+
 def _unexpected(
     req: falcon.Request, _resp: falcon.Response, error: Exception, _params: dict[str, Any]
 ) -> None:
@@ -224,6 +260,8 @@ HANDLERS: tuple[tuple[type[Exception], Callable[..., None]], ...] = (
     (ClaimNotFound, _item_not_found),
     (MessageClaimed, _message_claimed),
     (StorageUnavailable, _storage_unavailable),
+    (Unauthenticated, _unauthenticated),
+    (IdentityUnavailable, _identity_unavailable),
     (Exception, _unexpected),
 )
 """Which function answers which exception; Falcon takes the most specific one."""

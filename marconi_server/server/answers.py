@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 
 from marconi_server.api.errors import RETRY_AFTER, document
+from marconi_server.request_ids import HEADER
 
 Environ = dict[str, Any]
 Headers = Sequence[tuple[str, str]]
@@ -57,8 +58,8 @@ class Answer:
         if not self.status:
             raise RuntimeError("the application did not call start_response")
 
-    def frame(self, method: str) -> None:
-        """Make the answer ready for `encode`, as the one to a request with this method.
+    def frame(self, method: str, request_id: str) -> None:
+        """Make the answer ready for `encode`, as the one to a request with this method and id.
 
         :raises ValueError: the headers of the application would break the framing
         """
@@ -75,6 +76,7 @@ class Answer:
                 if bodiless:
                     continue  # RFC 9110 8.6
             lines.append(f"{name}: {value}")
+        lines.append(f"{HEADER}: {request_id}")
         head = "\r\n".join(lines)
         # APPSEC: a line break inside a header would begin a header, or an answer, of its own.
         if not head.count("\n") == head.count("\r") == len(lines) - 1:
@@ -147,6 +149,11 @@ class Refusal(Enum):
         "Invalid API call",
         "The body is not chunked as its Transfer-Encoding says.",
     )
+    CLEAR_TEXT = (
+        "400 Bad Request",
+        "Invalid API call",
+        "This port speaks TLS. Use https.",
+    )
     BODY_UNREADABLE = (
         "503 Service Unavailable",
         "Service temporarily unavailable",
@@ -158,7 +165,7 @@ class Refusal(Enum):
         "The server has a defect. Its log tells more.",
     )
 
-    def answer(self, method: str) -> Answer:
+    def answer(self, method: str, request_id: str) -> Answer:
         """Return the answer with the error document, framed."""
         status, title, description = self.value
         answer = Answer()
@@ -167,5 +174,5 @@ class Refusal(Enum):
         if status.startswith("503"):
             answer.headers.append(("Retry-After", str(RETRY_AFTER)))
         answer.body = document(title, description)
-        answer.frame(method)
+        answer.frame(method, request_id)
         return answer

@@ -2,9 +2,12 @@
 
 import selectors
 import socket
+import ssl
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, Protocol
 
+from marconi_server import request_ids
 from marconi_server.server.answers import CLOSE, Environ, Refusal
 from marconi_server.server.http1 import Reader, Refused
 
@@ -20,6 +23,9 @@ may never see the answer (RFC 9112 9.6)."""
 
 CLOSE_SECONDS = 1.0
 """How long a client may take to close its side behind the last answer."""
+
+NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""What a socket raises that has nothing to give, or no room."""
 
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
@@ -47,6 +53,7 @@ class Server(Protocol):
 class State(Enum):
     """What a connection is doing."""
 
+    SHAKING_HANDS = auto()  # TLS only: the client is not known to speak it so far
     IDLE = auto()  # nothing of a request has arrived
     READING = auto()  # a request is arriving
     ANSWERING = auto()  # the application has it
@@ -118,13 +125,13 @@ class Connection:
 
     def retire(self) -> None:
         """Close soon if no request comes: the worker stops."""
-        if self.state is State.IDLE:
+        if self.state in (State.SHAKING_HANDS, State.IDLE):
             self.deadline = min(self.deadline, self._server.now + self._server.farewell)
 
     def abandon(self) -> None:
         """Close now, and tell a client whose request is arriving to send it elsewhere."""
         if self.state is State.READING:
-            self._refuse(Refusal.BODY_UNREADABLE)
+            self._refuse(Refusal.BODY_UNREADABLE, self._server.log.debug, "Cut", "the worker stops")
         self.close()
 
     def close(self) -> None:
@@ -149,12 +156,10 @@ class Connection:
         try:
             environ = self.reader.next()
         except Refused as refused:
-            self._server.log.info("Refused a request of %s: %s", self._peer, refused)
-            self._refuse(refused.refusal)
+            self._refuse(refused.refusal, self._server.log.info, "Refused", refused)
             return
-        except Exception:  # a defect that one client meets must not end all the others
-            self._server.log.exception("Error reading a request of %s", self._peer)
-            self._refuse(Refusal.DEFECT)
+        except Exception as error:  # a defect that one client meets must not end all the others
+            self._refuse(Refusal.DEFECT, self._server.log.exception, "Error reading", error)
             return
         if environ is not None:
             self.state = State.ANSWERING
@@ -170,12 +175,18 @@ class Connection:
                 self.close()  # it does not even take that
 
     def _give_up(self, reason: str) -> None:
-        self._server.log.debug("Gave up a request of %s: %s", self._peer, reason)
-        in_body = self.reader.in_body
-        self._refuse(Refusal.BODY_UNREADABLE if in_body else Refusal.HEAD_UNREADABLE)
+        in_head = self.reader.environ is None
+        refusal = Refusal.HEAD_UNREADABLE if in_head else Refusal.BODY_UNREADABLE
+        self._refuse(refusal, self._server.log.debug, "Gave up", reason)
 
-    def _refuse(self, refusal: Refusal) -> None:
-        self._output = refusal.answer("GET").encode(CLOSE)
+    def _refuse(
+        self, refusal: Refusal, log: Callable[..., None], deed: str, reason: object
+    ) -> None:
+        """Answer the request that is arriving by ourselves, and say why in the log."""
+        request_id = request_ids.begin(self.reader.environ or {})
+        log("%s a request of %s: %s", deed, self._peer, reason)
+        request_ids.end()
+        self._output = refusal.answer("GET", request_id).encode(CLOSE)
         self._last = True
         self._patience = LINGER_SECONDS
         self._write()
@@ -223,13 +234,13 @@ class Connection:
             if not data or self._dropped > LINGER_BYTES:
                 self.close()
 
-    # The socket proper: a TLS connection differs in these.
+    # The socket proper
 
     def _receive(self) -> bytes | None:
         """Return what has arrived, nothing at the end, `None` if there is nothing yet."""
         try:
             return self._socket.recv(RECEIVE)
-        except BlockingIOError:
+        except NOT_NOW:
             return None
         except OSError as error:
             self._server.log.debug("%s is gone: %s", self._peer, error)
@@ -239,7 +250,7 @@ class Connection:
         """Return how many bytes were taken, -1 if the client is gone."""
         try:
             return self._socket.send(data)
-        except BlockingIOError:
+        except NOT_NOW:
             return 0
         except OSError as error:
             self._server.log.debug("%s is gone: %s", self._peer, error)

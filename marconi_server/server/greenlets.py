@@ -35,6 +35,8 @@ class Greenlets:
         self._parked: set[_Parked] = set()
         self._ready: deque[_Parked] = deque()  # of these, the ones whose signal is set
         self._calls: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self._soon: deque[Callable[[], None]] = deque()
+        self._after_turn: list[Callable[[], None]] = []
         self._stopped = False
         waiting.install(self)
 
@@ -42,7 +44,7 @@ class Greenlets:
 
     @property
     def can_go_on(self) -> bool:
-        return bool(self._ready or self._calls)
+        return bool(self._ready or self._calls or self._soon or self._after_turn)
 
     def run(self, requests: list[Request]) -> None:
         for request in requests:
@@ -61,8 +63,14 @@ class Greenlets:
 
     def go_on(self) -> None:
         self._run_calls()
+        self._run_soon()
         while self._ready:
             self._resume(self._ready.popleft(), is_set=True)
+
+    def end_turn(self) -> None:
+        functions, self._after_turn = self._after_turn, []
+        for function in functions:
+            function()
 
     def expire(self) -> None:
         now = time.monotonic()
@@ -70,9 +78,12 @@ class Greenlets:
             self._resume(parked, is_set=False)
 
     def stop(self, _seconds: float) -> None:
-        waiting.install(None)
         self._stopped = True
         self._run_calls()
+        self._run_soon()
+        while self._after_turn:
+            self.end_turn()
+        waiting.install(None)
 
     def _run_calls(self) -> None:
         while self._calls:
@@ -84,6 +95,14 @@ class Greenlets:
                 future.set_result(function())
             except BaseException as error:
                 future.set_exception(error)
+
+    def _run_soon(self) -> None:
+        while self._soon:
+            try:
+                function = self._soon.popleft()
+            except IndexError:  # as above
+                return
+            function()
 
     def _resume(self, parked: "_Parked", *, is_set: bool) -> None:
         if parked in self._parked:  # else its wait ended just before the signal was set
@@ -105,6 +124,15 @@ class Greenlets:
             self._run_calls()
         self._wake()
         return future.result()
+
+    def soon(self, function: Callable[[], None]) -> None:
+        self._soon.append(function)
+        if self._stopped:
+            self._run_soon()
+        self._wake()
+
+    def after_turn(self, function: Callable[[], None]) -> None:
+        self._after_turn.append(function)
 
     def park(self, parked: "_Parked") -> bool:
         """Put the calling request aside; return whether its signal was set in time."""

@@ -82,9 +82,9 @@ class Reader:
         self.expects_continue = False
 
     @property
-    def in_body(self) -> bool:
-        """Whether a head was read whose body is incomplete."""
-        return self._environ is not None
+    def environ(self) -> Environ | None:
+        """What is known of the request whose body is arriving, `None` if no body is."""
+        return self._environ
 
     @property
     def started(self) -> bool:

@@ -28,6 +28,9 @@ class Runner(Protocol):
     def go_on(self) -> None:
         """Go on with requests that waited and need not wait any longer."""
 
+    def end_turn(self) -> None:
+        """Do what was left for the end of a turn, when all that had arrived was begun."""
+
     def expire(self) -> None:
         """Go on with requests that have waited too long; called about twice a second."""
 
@@ -56,6 +59,9 @@ class Threads:
 
     def go_on(self) -> None:
         """Do nothing: threads go on by themselves."""
+
+    def end_turn(self) -> None:
+        """Do nothing: nothing was left."""
 
     def expire(self) -> None:
         """Do nothing: threads look at the time themselves."""

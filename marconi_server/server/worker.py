@@ -8,22 +8,27 @@ ever waits for a client. Nothing of a connection is shared.
 import gc
 import os
 import selectors
+import socket
+import ssl
 import time
 from collections import deque
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from gunicorn.errors import ConfigError
 from gunicorn.http.wsgi import base_environ
+from gunicorn.sock import ssl_context
 from gunicorn.workers import base
 
+from marconi_server import request_ids
 from marconi_server.server.answers import CLOSE, KEEP, Answer, Environ, Refusal
 from marconi_server.server.connection import NEVER, READ, Connection
 from marconi_server.server.greenlets import Greenlets
 from marconi_server.server.http1 import Reader
 from marconi_server.server.loads import shared_loads
+from marconi_server.server.proxies import Proxies
 from marconi_server.server.runner import Request, Runner, Threads
+from marconi_server.server.tls import TlsConnection
 
 TICK = 0.5
 """Seconds between two looks at deadlines, and signs of life for the arbiter."""
@@ -39,7 +44,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     """Serves a WSGI application over HTTP/1.1.
 
     Of gunicorn's settings it heeds `threads`, `worker_connections`, `keepalive`,
-    `graceful_timeout`, `max_requests`, and those of the arbiter and the logs. What gunicorn
+    `graceful_timeout`, `max_requests`, and those of TLS, the arbiter and the logs. What gunicorn
     has no settings for are attributes, to be set before the worker runs.
     """
 
@@ -55,18 +60,12 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     farewell: float = 1.0
     """Seconds that a stopping worker keeps idle connections: a request may be on its way."""
 
+    proxies: Proxies | None = None
+    """Whom to believe what they say of a client; nobody by default."""
+
     on_loop: bool = False
     """Whether requests run on the loop, as greenlets, because the application never makes its
     caller wait except through `marconi_server.waiting`; else `threads` threads run them."""
-
-    @classmethod
-    def check_config(cls, cfg: Any, _log: Any) -> None:
-        """Refuse what this worker cannot do; gunicorn calls this before it starts workers.
-
-        :raises gunicorn.errors.ConfigError: TLS is configured
-        """
-        if cfg.is_ssl:
-            raise ConfigError("This server does not speak TLS: remove certfile and keyfile.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Prepare a worker: this still runs in the master, before it forks."""
@@ -89,6 +88,10 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self._logs_access = self.log.access_log_enabled
         self._common: Environ = base_environ(self.cfg)
         self._common |= {"wsgi.multithread": True, "SCRIPT_NAME": ""}
+        self._tls: ssl.SSLContext | None = None
+        if self.cfg.is_ssl:
+            self._tls = ssl_context(self.cfg)
+            self._common["wsgi.url_scheme"] = "https"
         self._runner: Runner = (
             Greenlets(self._serve, self._wake)
             if self.on_loop
@@ -126,6 +129,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         if self._arrived:
             arrived, self._arrived = self._arrived, []
             self._runner.run(arrived)
+        self._runner.end_turn()
         if self.now >= self._aside_until:
             self._aside_until = NEVER
             for listener in self.sockets:
@@ -188,11 +192,24 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             base = self._base(listener.getsockname(), address)
             reader = Reader(base, self.max_body)
             peer = base.get("REMOTE_ADDR", "a local client")
-            self._connections.add(Connection(self, client, peer, reader))
+            try:
+                self._connections.add(self._connection(client, peer, reader))
+            except OSError as error:
+                self.log.debug("%s is gone: %s", peer, error)
             self._loads.tell(len(self._connections))
             self._listen(self.alive)
             if self.alive and not self._accepting:  # that was the last one there is room for
                 return
+
+    def _connection(self, client: socket.socket, peer: str, reader: Reader) -> Connection:
+        """Return the connection of an accepted client.
+
+        :raises OSError: it is gone already
+        """
+        if self._tls is None:
+            return Connection(self, client, peer, reader)
+        secure = self._tls.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+        return TlsConnection(self, secure, peer, reader)
 
     def _base(self, server: Any, client: Any) -> Environ:
         """Return what the environ of every request of a connection contains."""
@@ -237,6 +254,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def dispatch(self, connection: Connection, environ: Environ) -> None:
         """Have a complete request answered, behind what else arrives in this turn."""
+        if self.proxies is not None:
+            self.proxies.unveil(environ)
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Stopping after %s requests: %s", self.nr, self)
@@ -265,14 +284,15 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     def _run(self, environ: Environ) -> Answer:
         """Run the application and return its answer, or that of its failure."""
         start = time.monotonic()
+        request_id = request_ids.begin(environ)
         method = environ["REQUEST_METHOD"]
         answer = Answer()
         try:
             answer.run(self.wsgi, environ)
-            answer.frame(method)
+            answer.frame(method, request_id)
         except BaseException:  # whatever it is, the thread goes on and the client is told
             self.log.exception("Error handling request %s %s", method, environ["RAW_URI"])
-            answer = Refusal.DEFECT.answer(method)
+            answer = Refusal.DEFECT.answer(method, request_id)
         if self._logs_access:
             fields = [
                 (key[5:].replace("_", "-"), value)

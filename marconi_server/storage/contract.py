@@ -307,14 +307,14 @@ class Store(ABC):
 
     A driver is a subclass, registered as an entry point in the group
     `marconi_server.storage` under the name that the option `storage` takes.
-    `Options` is its declarative section of the configuration (`marconi_server.settings`).
+    `Options` is its declarative section of the configuration (`marconi_server.options`).
     """
 
     Options: type[Any]
 
     cooperative: ClassVar[bool] = False
     """Whether operations never wait except through `marconi_server.waiting`, and so may run on
-    an event loop. A driver across a network whose calls block is not cooperative."""
+    an event loop. A driver whose calls block the thread that makes them is not cooperative."""
 
     queues: Queues
     messages: Messages

@@ -27,7 +27,7 @@ def driver(name: str) -> type[Store]:
     found = entry_points(group=GROUP, name=name)
     if not found:
         raise StorageUnusable(
-            reason=f"This build has no storage driver {name!r} yet.",
+            reason=f"This build has no storage driver {name!r}.",
             remedy=f"Set option storage of [drivers] to one that it has ({', '.join(names())}), "
             "or start with --embedded, which needs nothing else.",
         )

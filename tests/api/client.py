@@ -2,17 +2,13 @@
 
 import json
 import re
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from wsgiref.headers import Headers
 
-with warnings.catch_warnings():
-    # WebOb 1.8 imports the standard library's deprecated module cgi.
-    warnings.filterwarnings("ignore", "'cgi' is deprecated", DeprecationWarning)
-    import webtest
+import webtest
 
 WsgiApp = Callable[..., Iterable[bytes]]
 

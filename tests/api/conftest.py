@@ -11,9 +11,12 @@ import pytest
 from marconi_server.settings import Limits, Settings
 from marconi_server.storage.conformance import ManualClock
 from marconi_server.storage.contract import Store
+from marconi_server.storage.mongodb.driver import MongoDBStore
 from marconi_server.storage.sqlite.driver import SQLiteStore
 from marconi_server.wsgi import build_app
 from tests.api.client import Client, Queue, WsgiApp
+from tests.mongodb.deployment import Deployment
+from tests.mongodb.store import empty
 from tests.support.faulty import FaultyStore
 
 
@@ -27,23 +30,61 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-def open_sqlite(folder: Path, clock: ManualClock) -> Store:
-    return SQLiteStore.open(SQLiteStore.Options(database=str(folder / "marconi.db")), clock)
-
-
-STORES = {"sqlite": open_sqlite}
-
-
-@pytest.fixture(params=STORES)
-def store(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock
-) -> Iterator[FaultyStore]:
-    """Give an empty store of each kind; it has to end its threads when it is closed."""
+@pytest.fixture
+def sqlite_store(tmp_path: Path, clock: ManualClock) -> Iterator[Store]:
+    """Give a store of the test's own; it has to end its threads when it is closed."""
     threads = set(threading.enumerate())
-    store = FaultyStore(STORES[request.param](tmp_path, clock))
+    store = SQLiteStore.open(SQLiteStore.Options(database=str(tmp_path / "marconi.db")), clock)
     yield store
     store.close()
     assert set(threading.enumerate()) <= threads
+
+
+class CurrentClock:
+    """The clock of a store that serves many tests: that of the test that runs."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+
+    def __call__(self) -> float:
+        return self.clock()
+
+
+@pytest.fixture(scope="session")
+def current_clock() -> CurrentClock:
+    return CurrentClock()
+
+
+@pytest.fixture(scope="session")
+def shared_mongodb_store(
+    mongodb: Deployment, mongodb_shared: str, current_clock: CurrentClock
+) -> Iterator[Store]:
+    options = MongoDBStore.Options(
+        uri=mongodb.uri, database=mongodb_shared, max_clock_skew=0, sweep_interval=3600
+    )
+    store = MongoDBStore.open(options, current_clock)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def mongodb_store(
+    shared_mongodb_store: Store,
+    current_clock: CurrentClock,
+    clock: ManualClock,
+    mongodb: Deployment,
+    mongodb_shared: str,
+) -> Iterator[Store]:
+    """Give an empty store that others have used before."""
+    current_clock.clock = clock
+    yield shared_mongodb_store
+    empty(mongodb, mongodb_shared)
+
+
+@pytest.fixture(params=["sqlite", "mongodb"])
+def store(request: pytest.FixtureRequest) -> FaultyStore:
+    """Give an empty store of each kind."""
+    return FaultyStore(request.getfixturevalue(f"{request.param}_store"))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The documentation has everything that there is, and nothing that there is not."""
 
+import argparse
 import ast
 import re
 from inspect import signature
@@ -8,15 +9,20 @@ from pathlib import Path
 import falcon
 import pytest
 from falcon.routing.util import map_http_methods
+from keystoneauth1 import loading
+from keystonemiddleware import auth_token
 
 from marconi_server.api import errors
 from marconi_server.api.app import routes
-from marconi_server.cli import _parser
+from marconi_server.cli import _parser, _registration_parser
+from marconi_server.options import options
 from marconi_server.server.answers import Refusal
-from marconi_server.settings import SECTIONS, Settings, options
+from marconi_server.settings import SECTIONS, Settings
 from marconi_server.settings_reference import sections
+from marconi_server.storage.mongodb.driver import MongoDBOptions
 from marconi_server.storage.sqlite.driver import SQLiteOptions, SQLiteStore
 from tests.docs.markdown import CHECKOUT, Page, page, pages
+from tests.mongodb import search
 
 PACKAGE = sorted((CHECKOUT / "marconi_server").rglob("*.py"))
 
@@ -25,6 +31,16 @@ GENERATED = "docs/reference/configuration.md"
 ALL_TEXT = "\n".join(page.text for page in pages())
 
 OPTIONS = [each for section in sections() for each in options(section)]
+
+FOREIGN = {
+    option.dest
+    for options_ in (
+        *(options_ for _, options_ in auth_token.list_opts()),
+        loading.get_auth_plugin_conf_options("password"),
+    )
+    for option in options_
+}
+"""The options of [keystone_authtoken]."""
 
 each_page = pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
 
@@ -40,7 +56,7 @@ def source() -> str:
 
 
 def test_every_option_is_documented() -> None:
-    assert {SQLiteOptions, *SECTIONS} == set(sections())
+    assert {MongoDBOptions, SQLiteOptions, *SECTIONS} == set(sections())
     text = page(GENERATED).text
     missing = [each.name for each in OPTIONS if f"| `{each.name}` |" not in text]
     assert missing == []
@@ -49,7 +65,7 @@ def test_every_option_is_documented() -> None:
 @each_page
 def test_no_option_is_invented(page: Page) -> None:
     """What is written as `name = value` is an option, and so is a value in a table of them."""
-    names = {name for each in OPTIONS for _, name in each.names}
+    names = {name for each in OPTIONS for _, name in each.names} | FOREIGN
     written = {match[1] for code in page.code() if (match := re.match(r"(\w+) = ", code))}
     assert written <= names | {"name"}  # `name = value` speaks of all of them
 
@@ -57,7 +73,7 @@ def test_no_option_is_invented(page: Page) -> None:
 @each_page
 def test_no_name_is_out_of_date(page: Page) -> None:
     """Every name with an underscore occurs in the code: options, parameters, functions."""
-    known = set(re.findall(r"\w+", source()))
+    known = set(re.findall(r"\w+", source())) | FOREIGN
     code = " ".join(code for code in page.code() if "/" not in code)
     names = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", code))
     assert names <= known
@@ -65,7 +81,7 @@ def test_no_name_is_out_of_date(page: Page) -> None:
 
 @each_page
 def test_no_group_is_invented(page: Page) -> None:
-    groups = {group for each in OPTIONS for group, _ in each.names}
+    groups = {group for each in OPTIONS for group, _ in each.names} | {"keystone_authtoken"}
     written = {match[1] for code in page.code() if (match := re.fullmatch(r"\[([\w:]+)\]", code))}
     assert written <= groups
 
@@ -73,21 +89,38 @@ def test_no_group_is_invented(page: Page) -> None:
 # The command
 
 
-def flags() -> set[str]:
+def _of_keystoneauth() -> argparse.ArgumentParser:
+    """Make a parser of the flags that every client of OpenStack has, and its own page explains."""
+    parser = argparse.ArgumentParser(add_help=False)
+    loading.register_auth_argparse_arguments(parser, [], default="password")
+    loading.register_session_argparse_arguments(parser)
+    return parser
+
+
+def flags(parser: argparse.ArgumentParser) -> set[str]:
     return {
         flag
-        for action in _parser()._actions
+        for action in parser._actions
         for flag in action.option_strings
         if flag.startswith("--")
     }
 
 
+FLAGS = flags(_parser())
+FLAGS_OF_REGISTER = flags(_registration_parser([]))
+OF_KEYSTONEAUTH = flags(_of_keystoneauth())
+
+
 def test_every_flag_and_command_is_documented() -> None:
-    text = page("docs/operations/running.md").text
-    assert [flag for flag in sorted(flags()) if f"`{flag}" not in text] == []
+    running, register = (
+        page(f"docs/operations/{name}.md").text for name in ("running", "register")
+    )
+    assert [flag for flag in sorted(FLAGS) if f"`{flag}" not in running] == []
+    own = FLAGS_OF_REGISTER - OF_KEYSTONEAUTH
+    assert [flag for flag in sorted(own) if f"`{flag}" not in register] == []
     for action in _parser()._actions:
         for command in action.choices or ():
-            assert f"`marconi-server {command}`" in text
+            assert f"`marconi-server {command}`" in running
 
 
 @each_page
@@ -96,7 +129,8 @@ def test_no_flag_is_invented(page: Page) -> None:
     for line in [*lines, *page.code()]:
         _, command, arguments = line.partition("marconi-server ")
         if command:
-            assert set(re.findall(r"--[a-z-]+", arguments)) <= flags()
+            known = FLAGS_OF_REGISTER if arguments.startswith("register") else FLAGS
+            assert set(re.findall(r"--[a-z-]+", arguments)) <= known
 
 
 # Environment variables
@@ -108,7 +142,7 @@ def read_variables() -> set[str]:
     for path in PACKAGE:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found |= set(re.findall(r"^(?:MARCONI|XDG)_[A-Z_]+$", node.value))
+                found |= set(re.findall(r"^(?:MARCONI|OS|XDG)_[A-Z_]+$", node.value))
     return found
 
 
@@ -120,7 +154,10 @@ def test_every_variable_is_documented() -> None:
 
 @each_page
 def test_no_variable_is_invented(page: Page) -> None:
-    known = read_variables() | {name for each in OPTIONS for name in each.variables}
+    known = {name for each in OPTIONS for name in each.variables}
+    known |= read_variables() | {search.VARIABLE}
+    known |= {f"OS_KEYSTONE_AUTHTOKEN__{name.upper()}" for name in ("", *FOREIGN)}
+    known |= {flag[2:].upper().replace("-", "_") for flag in OF_KEYSTONEAUTH}
     code = "\n".join([*page.code(), *(block.text for block in page.blocks())])
     assert set(re.findall(r"\b(?:MARCONI|OS|XDG)_\w+", code)) <= known | {"OS_"}
 

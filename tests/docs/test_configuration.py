@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from marconi_server.settings import SECTIONS, Settings, load, options
+from marconi_server.options import options
+from marconi_server.settings import SECTIONS, Settings, load
 from marconi_server.settings_reference import PAGE, SAMPLE, main, page, sample, sections
 from marconi_server.storage.sqlite.driver import SQLiteOptions
 

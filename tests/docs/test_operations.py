@@ -99,6 +99,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"up to {LINGER_BYTES // 1024**2} MiB of it, for up to {LINGER_SECONDS:g} s",
         f"`request_timeout` ({Wsgi().request_timeout} s)",
         f"`graceful_timeout` ({Wsgi().graceful_timeout} s)",
+        f"`drain_timeout`\n({Wsgi().drain_timeout} s)",
         f"`keepalive` ({Wsgi().keepalive} s)",
     ):
         assert words in running

@@ -8,7 +8,7 @@ from one run to the next, and are not compared.
 import json
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,13 @@ SECONDS = 60.0
 
 _END = "--- end of the answer ---"
 
-_VARYING = [
+Varying = tuple[re.Pattern[str], str]
+"""What differs from one run to the next, and what takes its place."""
+
+_VARYING: list[Varying] = [
     (re.compile(r"\b[0-9a-f]{24}\b"), "<id>"),
-    (re.compile(r"(?<=^Date: ).*$", re.MULTILINE), "<now>"),
+    (re.compile(r"(?<=^Date: ).*$", re.MULTILINE | re.IGNORECASE), "<now>"),
+    (re.compile(r"\breq(-[0-9a-f]+){5}\b"), "<request>"),
     (re.compile(r'(?<="created": )"[0-9TZ:-]+"'), '"<then>"'),
     (re.compile(r'(?<="age": )[0-9]+'), "0"),
 ]
@@ -59,11 +63,9 @@ def walk(
     steps: list[Step], url: str, cwd: Path, environment: Mapping[str, str] | None = None
 ) -> None:
     """Run all steps in one shell against the server at `url`, and check their answers."""
-    assert steps
-    script = "".join(f"{step.command}\necho\necho '{_END}'\n" for step in steps)
     done = subprocess.run(
         ["sh", "-eu"],
-        input=script.replace(URL, url),
+        input=script(steps).replace(URL, url),
         cwd=cwd,
         env=environment,
         capture_output=True,
@@ -72,16 +74,30 @@ def walk(
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    answers = done.stdout.replace("\r\n", "\n").split(_END)
+    compare(steps, done.stdout)
+
+
+def script(steps: list[Step]) -> str:
+    """Return the commands of all steps, in such a way that their answers can be told apart."""
+    assert steps
+    return "".join(f"{step.command}\necho\necho '{_END}'\n" for step in steps)
+
+
+def compare(steps: list[Step], output: str, varying: Sequence[Varying] = ()) -> None:
+    """Compare what the script wrote with the answers; `varying` tells what else differs."""
+    answers = output.replace("\r\n", "\n").split(_END)
     assert len(answers) == len(steps) + 1
     for step, answer in zip(steps, answers, strict=False):
         if step.language:
-            assert _read(step.language, answer) == _read(step.language, step.answer), step.command
+            seen, shown = (
+                _read(step.language, text, [*_VARYING, *varying]) for text in (answer, step.answer)
+            )
+            assert seen == shown, step.command
 
 
-def _read(language: str, answer: str) -> Any:
+def _read(language: str, answer: str, varying: Sequence[Varying]) -> Any:
     """Return an answer in a form that can be compared."""
-    for pattern, stand_in in _VARYING:
+    for pattern, stand_in in varying:
         answer = pattern.sub(stand_in, answer)
     answer = answer.strip()
     if language == "json":

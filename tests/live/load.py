@@ -2,16 +2,15 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from itertools import count
 from threading import Event
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from tests.live.client import LIMIT, RecordingClient
 from tests.live.history import History, Outcome, Record
-from tests.support.live import LiveServer
 
 QUEUES = ("hot", "warm", "cold")
 SHARES = (8, 1, 1)
@@ -45,6 +44,18 @@ DEEDS = {"delete": 12, "renew": 2, "delete many": 2, "release": 2, "part": 2, "a
 """What a claimer does with a claim, and how often."""
 
 
+class Target(Protocol):
+    """What clients connect to: a server, or a balancer in front of some."""
+
+    @property
+    def port(self) -> int:
+        """The port on 127.0.0.1."""
+
+    @property
+    def failures(self) -> Sequence[int]:
+        """The statuses above 500 by which it says that it cannot serve just now."""
+
+
 class Load:
     """Clients that work on one store through one or more servers until the block ends.
 
@@ -54,7 +65,7 @@ class Load:
     """
 
     def __init__(
-        self, *servers: LiveServer, producers: int = 8, claimers: int = 8, followers: int = 2
+        self, *servers: Target, producers: int = 8, claimers: int = 8, followers: int = 2
     ) -> None:
         self.clients: list[RecordingClient] = []
         self._servers = servers
@@ -125,12 +136,12 @@ class Load:
 
     @property
     def unavailable(self) -> int:
-        """How often any client was told that the store is out of order."""
+        """How often any client was told that it could not be served."""
         return sum(client.unavailable for client in self.clients)
 
     def _client(self, name: str) -> RecordingClient:
         server = self._servers[len(self.clients) % len(self._servers)]
-        client = RecordingClient(name, lambda: server.port)
+        client = RecordingClient(name, lambda: server.port, server.failures)
         self.clients.append(client)
         return client
 

@@ -33,6 +33,7 @@ def test_help_shows_options_and_examples() -> None:
         "--threads",
         "--version",
         "check",
+        "register",
         "examples:",
     ):
         assert word in done.stdout
@@ -163,7 +164,8 @@ def test_a_start_loads_no_library_that_it_does_not_use(tmp_path: Path) -> None:
             if line.startswith("import time:")
         }
     assert {"falcon", "gunicorn", "marconi_server", "oslo_config"} <= imported
-    assert not imported & {"pymongo", "bson", "keystonemiddleware", "keystoneauth1"}
+    unused = {"pymongo", "bson", "keystonemiddleware", "keystoneauth1", "keystoneclient"}
+    assert not imported & (unused | {"oslo_policy"})
 
 
 def test_the_log_is_one_format(tmp_path: Path) -> None:
@@ -214,6 +216,13 @@ def test_check_says_what_is_wrong_with_the_configuration(config: Path) -> None:
     assert done.returncode == 2
     assert "max_claim_ttl of [transport] is '-1'" in done.stderr
     assert "All is well" not in done.stdout
+
+
+def test_check_shows_no_password(tmp_path: Path) -> None:
+    uri = "mongodb://marconi:hunter2@127.0.0.1:1/?replicaSet=r"
+    done = run("check", env={"HOME": str(tmp_path), "OS_DRIVERS_STORAGE_MONGODB__URI": uri})
+    assert "  uri = mongodb://marconi:***@127.0.0.1:1/?replicaSet=r\n" in done.stdout
+    assert "hunter2" not in done.stdout + done.stderr
 
 
 def test_check_says_what_is_wrong_with_the_store(tmp_path: Path) -> None:

@@ -3,14 +3,10 @@
 import os
 import random
 import signal
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from tests.live.checks import check
-from tests.live.history import Claim, Deletion, History, Outcome, Page, Post, Record
+from tests.live.history import Outcome, Record
+from tests.live.judge import Report, judge
 from tests.live.load import QUEUES, Load
 from tests.support.live import LiveServer
 
@@ -18,42 +14,10 @@ LOAD_SECONDS = 20.0
 KILL_EVERY_SECONDS = 1.0
 RESTART_AFTER_SECONDS = 5.0
 
-LEAST_POSTS_PER_SECOND = 25
-"""A run with fewer acknowledged posts proves nothing."""
-
 CLIENTS = 18
 
 PROCESSES = 3
 """Two workers and their master."""
-
-Report = Callable[[str], None]
-
-
-@pytest.fixture
-def report(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Report:
-    def write(line: str) -> None:
-        with capsys.disabled():
-            sys.stdout.write(f"\n{request.node.name}: {line}\n")
-
-    return write
-
-
-def judge(load: Load, report: Report, seconds: float) -> History:
-    """Check all promises on what the clients saw, and that they saw a good deal."""
-    history = load.drain()
-    report(f"{history.summary()}; 503: {load.unavailable}")
-    assert history.count(Post) >= LEAST_POSTS_PER_SECOND * seconds, history.summary()
-    for kind in (Claim, Deletion, Page):
-        assert history.count(kind) >= LEAST_POSTS_PER_SECOND * seconds, history.summary()
-    violations = check(history)
-    assert not violations, "\n".join(map(str, violations[:50]))
-    assert history.count(Record, Outcome.REFUSED) == 0, history.summary()
-    for queue in history.queues():
-        counts = load.clerk.stats(queue.name)
-        left = len(queue.drained)
-        assert (counts["free"], counts["claimed"], counts["total"]) == (0, left, left)
-    load.clerk.close()
-    return history
 
 
 def test_promises_under_load(tmp_path: Path, report: Report) -> None:

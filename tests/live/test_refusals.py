@@ -75,12 +75,14 @@ def test_a_file_without_the_right_to_read_it_is_refused(config: Path) -> None:
     assert f"{config}: cannot be read: Permission denied" in line
 
 
-def test_the_default_store_is_not_built_in_yet(tmp_path: Path) -> None:
-    done = run(env={"HOME": str(tmp_path)})
+def test_the_default_store_that_does_not_answer_is_refused(tmp_path: Path) -> None:
+    uri = "mongodb://marconi:hunter2@127.0.0.1:1/?replicaSet=r"
+    done = run(env={"HOME": str(tmp_path), "OS_DRIVERS_STORAGE_MONGODB__URI": uri})
     (line,) = done.stderr.splitlines()
     assert done.returncode == 2
-    assert "no storage driver 'mongodb' yet" in line
-    assert "sqlite" in line
+    assert "mongodb://marconi:***@127.0.0.1:1/?replicaSet=r" in line
+    assert "Connection refused" in line
+    assert "option uri of [drivers:storage:mongodb]" in line
     assert "--embedded" in line
 
 

@@ -55,6 +55,18 @@ def test_sigterm_answers_the_request_in_flight(tmp_path: Path) -> None:
         assert server.wait() == 0
 
 
+def test_idle_connections_stay_open_as_long_as_the_option_says(tmp_path: Path) -> None:
+    config = "[drivers:transport:wsgi]\ngraceful_timeout = 2\n"
+    env = {"OS_DRIVERS_TRANSPORT_WSGI__DRAIN_TIMEOUT": "3600"}
+    with (
+        LiveServer(tmp_path, config=config, env=env, workers=1) as server,
+        requests.Session() as idle,
+    ):
+        assert idle.get(f"{server.url}/v1/health", timeout=10).status_code == 204
+        server.stop()
+        assert "Cutting 1 connections" in server.log(), "it was closed before that"
+
+
 def interrupt(process: subprocess.Popen[str]) -> tuple[str, str]:
     """Press Ctrl-C until the process ends; return its output.
 

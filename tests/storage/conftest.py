@@ -5,8 +5,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from marconi_server.storage.contract import Clock, Store
+from marconi_server.storage.mongodb.driver import MongoDBOptions, MongoDBStore
 from marconi_server.storage.sqlite import sweeper
 from marconi_server.storage.sqlite.driver import SQLiteOptions, SQLiteStore
+from tests.mongodb.deployment import Deployment
+
+COMMANDS = (
+    "aggregate",
+    "commitTransaction",
+    "delete",
+    "find",
+    "findAndModify",
+    "insert",
+    "update",
+)
+"""Every command of MongoDB that an operation makes."""
+
+OUT_OF_DISK_SPACE = 14031
 
 
 class SQLiteHarness:
@@ -29,4 +44,44 @@ class SQLiteHarness:
     def sweep(self, store: Store) -> None:
         assert isinstance(store, SQLiteStore)
         while store._sweeper.work_to_do():
-            store._writer.write(sweeper.step)
+            store._writer.write(sweeper.step, sweeper.STEP)
+
+
+class MongoDBHarness:
+    """A database for the time of a case; a server whose disk is full is the fault."""
+
+    def __init__(self, mongodb: Deployment, database: str) -> None:
+        self._mongodb = mongodb
+        self._database = database
+        self._stores: list[MongoDBStore] = []
+
+    def open(self, clock: Clock) -> MongoDBStore:
+        # The clock of a case is not that of the server, and stands still.
+        options = MongoDBOptions(
+            uri=self._mongodb.uri,
+            database=self._database,
+            max_clock_skew=0,
+            sweep_interval=3600,
+        )
+        store = MongoDBStore.open(options, clock)
+        self._stores.append(store)
+        return store
+
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        engines = [store._engine for store in self._stores]
+        patience = [engine.timeout for engine in engines]
+        with self._mongodb.fail_command(*COMMANDS, error_code=OUT_OF_DISK_SPACE):
+            for engine in engines:
+                engine.timeout = 0.2
+            try:
+                yield
+            finally:
+                for engine, timeout in zip(engines, patience, strict=True):
+                    engine.timeout = timeout
+
+    def sweep(self, store: Store) -> None:
+        assert isinstance(store, MongoDBStore)
+        sweeper = store._sweeper
+        while sweeper.dissolve() or sweeper.remove_messages() or sweeper.remove_queues():
+            pass

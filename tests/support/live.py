@@ -3,13 +3,14 @@
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,11 +39,15 @@ class LiveServer:
     embedded  whether `--embedded` is given; if not, `config` has to choose a store
     env       more environment variables
     command   what to run in place of the installed command
+    headers   sent when it is asked whether it is healthy, such as a token
+    tls       what a client of a server with TLS trusts, and shows of itself
 
     As a context manager it starts at once, answers requests when the block begins, and is
     killed with all its workers at the end, whatever happened. A server that was stopped or killed
     can be started again: it gets the same port and the same files.
     """
+
+    failures = (503,)
 
     def __init__(
         self,
@@ -56,6 +61,8 @@ class LiveServer:
         embedded: bool = True,
         env: Mapping[str, str] | None = None,
         command: Sequence[str] = (COMMAND,),
+        headers: Mapping[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="server-", dir=tmp_path))
         self.config_file = self.folder / "marconi.conf"
@@ -63,10 +70,14 @@ class LiveServer:
         self.host = "127.0.0.1"
         self.port = port or 0
         self._gives_port = port is not None
+        self._tls = tls
         self._log_file = self.folder / "stderr.log"
         self._output_file = self.folder / "stdout.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._environment = {**os.environ, **(env or {})}
+        # Clients of tests leave connections open, and should not have to wait for their end.
+        quick = {"OS_DRIVERS_TRANSPORT_WSGI__DRAIN_TIMEOUT": "1"}
+        self._environment = {**os.environ, **quick, **(env or {})}
+        self._headers = dict(headers or {})
         self._workers = workers
         self._arguments = [*command, "--workers", str(workers), *args]
         if embedded:
@@ -94,7 +105,7 @@ class LiveServer:
     @property
     def url(self) -> str:
         """The base URL, without a slash at the end."""
-        return f"http://{self.host}:{self.port}"
+        return f"{'http' if self._tls is None else 'https'}://{self.host}:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -132,7 +143,7 @@ class LiveServer:
         return self._process.wait(STOP_SECONDS)
 
     def reload(self) -> None:
-        """Send SIGHUP and wait until all workers were replaced, or the reload was refused."""
+        """Send SIGHUP and wait until all workers were replaced, as a refused reload also does."""
         before, seen = set(self.worker_pids()), len(self.log())
         os.kill(self.pid, signal.SIGHUP)
 
@@ -166,9 +177,13 @@ class LiveServer:
 
     def is_healthy(self) -> bool:
         """Ask `/v1/health` on a connection of its own."""
-        connection = HTTPConnection(self.host.strip("[]"), self.port, timeout=START_SECONDS)
+        host = self.host.strip("[]")
+        if self._tls is None:
+            connection = HTTPConnection(host, self.port, timeout=START_SECONDS)
+        else:
+            connection = HTTPSConnection(host, self.port, timeout=START_SECONDS, context=self._tls)
         try:
-            connection.request("GET", "/v1/health")
+            connection.request("GET", "/v1/health", headers=self._headers)
             return connection.getresponse().status == 204
         except (OSError, HTTPException):
             return False
@@ -189,7 +204,7 @@ class LiveServer:
         return len(self.worker_pids()) == self._workers
 
     def _listens(self, seen: int) -> bool:
-        found = re.search(r"Listening at: http://(\S+):(\d+)\s", self.log()[seen:])
+        found = re.search(r"Listening at: https?://(\S+):(\d+)\s", self.log()[seen:])
         if found is None:
             return False
         # What listens on all addresses is asked on the one that stays in this machine.

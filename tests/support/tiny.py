@@ -2,6 +2,7 @@
 
 import json
 import os
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +18,13 @@ TINY = (sys.executable, "-m", "tests.support.tiny_app")
 
 
 @contextmanager
-def tiny(tmp_path: Path, *args: str, workers: int = 1) -> Iterator[LiveServer]:
+def tiny(
+    tmp_path: Path, *args: str, workers: int = 1, tls: ssl.SSLContext | None = None
+) -> Iterator[LiveServer]:
     """Run the tiny application; it stands for none of ours, so nothing else is in the way."""
     path = {"PYTHONPATH": str(ROOT)}
     with LiveServer(
-        tmp_path, args=args, workers=workers, embedded=False, env=path, command=TINY
+        tmp_path, args=args, workers=workers, embedded=False, env=path, command=TINY, tls=tls
     ) as server:
         yield server
 

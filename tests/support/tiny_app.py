@@ -42,6 +42,7 @@ def application(environ: WSGIEnvironment, start: StartResponse) -> Iterable[byte
         "body": len(body),
         "sha256": hashlib.sha256(body).hexdigest(),
         "client": environ.get("REMOTE_ADDR"),
+        "scheme": environ["wsgi.url_scheme"],
     }
     return [json.dumps(seen).encode()]
 
@@ -60,6 +61,7 @@ class Tiny(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             self.cfg.set(name, getattr(options, name))
         self.cfg.set("graceful_timeout", options.graceful_timeout)
         self.cfg.set("accesslog", options.accesslog)
+        self.cfg.set("certfile", options.certfile)
         self.cfg.set("post_fork", self.post_fork)
 
     def post_fork(self, _arbiter: Any, worker: Any) -> None:
@@ -86,4 +88,5 @@ if __name__ == "__main__":
     parser.add_argument("--farewell", type=float, default=1)
     parser.add_argument("--descriptors", type=int, default=0)
     parser.add_argument("--accesslog")
+    parser.add_argument("--certfile")
     Tiny(parser.parse_args()).run()

@@ -68,6 +68,13 @@ def test_refusal_says_what_is_wrong(raw: bytes, meaning: str) -> None:
     assert meaning in refusal(raw)
 
 
+@pytest.mark.parametrize("before", range(20))
+def test_a_long_integer_is_found_wherever_it_is(before: int) -> None:
+    fits, does_not = (b'["%b", %d]' % (b"x" * before, number) for number in (MAX, MAX + 1))
+    assert documents.read(ANYTHING, fits)
+    assert "64 bits" in refusal(does_not)
+
+
 @pytest.mark.parametrize(
     ("raw", "field", "kind"),
     [

@@ -55,7 +55,7 @@ def test_a_driver_made_elsewhere_is_found_with_its_options(install: Install) -> 
     install(
         "example_driver:ExampleStore",
         "from dataclasses import dataclass\n"
-        "from marconi_server.settings import option\n"
+        "from marconi_server.options import option\n"
         "from marconi_server.storage.sqlite.driver import SQLiteStore\n"
         "@dataclass(frozen=True)\n"
         "class ExampleOptions:\n"
@@ -71,7 +71,7 @@ def test_a_driver_made_elsewhere_is_found_with_its_options(install: Install) -> 
 
 def test_an_unknown_name_is_refused_with_those_that_exist() -> None:
     line = refusal("mongodbb")
-    assert line.startswith("This build has no storage driver 'mongodbb' yet. ")
+    assert line.startswith("This build has no storage driver 'mongodbb'. ")
     assert "sqlite" in line
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from marconi_server.server.answers import CLOSE, KEEP, Answer, Headers, Refusal
 
+REQUEST_ID = "req-6c5a0bd9-6c2e-4a36-9d8c-0000000000a7"
+
 Start = Callable[..., Any]
 
 
@@ -23,7 +25,7 @@ def answer_of(
 
     answer = Answer()
     answer.run(application, {})
-    answer.frame(method)
+    answer.frame(method, REQUEST_ID)
     return parse(answer.encode(b""))
 
 
@@ -38,8 +40,9 @@ def parse(data: bytes) -> tuple[str, dict[str, str], bytes]:
 def test_an_answer_has_status_headers_date_length_and_body() -> None:
     line, headers, body = answer_of(headers=[("X-Name", "v\xe4lue")], body=b"abc")
     assert line == "HTTP/1.1 200 OK"
-    assert headers.keys() == {"x-name", "date", "content-length"}
+    assert headers.keys() == {"x-name", "x-openstack-request-id", "date", "content-length"}
     assert headers["x-name"] == "v\xe4lue"
+    assert headers["x-openstack-request-id"] == REQUEST_ID
     assert headers["content-length"] == "3"
     assert parsedate_to_datetime(headers["date"]).tzinfo is not None
     assert body == b"abc"
@@ -73,7 +76,7 @@ def test_an_answer_to_head_without_a_length_gets_none() -> None:
 
 
 def test_the_connection_header_is_the_servers() -> None:
-    answer = Refusal.HEADERS.answer("GET")
+    answer = Refusal.HEADERS.answer("GET", REQUEST_ID)
     assert parse(answer.encode(KEEP))[1]["connection"] == "keep-alive"
     assert parse(answer.encode(CLOSE))[1]["connection"] == "close"
 
@@ -171,7 +174,7 @@ def test_an_application_can_replace_its_answer_by_an_error() -> None:
 
     answer = Answer()
     answer.run(application, {})
-    answer.frame("GET")
+    answer.frame("GET", REQUEST_ID)
     line, headers, _ = parse(answer.encode(b""))
     assert line == "HTTP/1.1 500 Internal Server Error"
     assert "x-name" not in headers
@@ -193,15 +196,16 @@ def test_an_application_answers_once() -> None:
 
 
 def test_a_refusal_of_head_has_no_body() -> None:
-    assert parse(Refusal.DEFECT.answer("HEAD").encode(CLOSE))[2] == b""
+    assert parse(Refusal.DEFECT.answer("HEAD", REQUEST_ID).encode(CLOSE))[2] == b""
 
 
 @pytest.mark.parametrize("refusal", Refusal)
 def test_refusals_are_error_documents(refusal: Refusal) -> None:
-    line, headers, body = parse(refusal.answer("GET").encode(CLOSE))
+    line, headers, body = parse(refusal.answer("GET", REQUEST_ID).encode(CLOSE))
     status, title, description = refusal.value
     assert line == f"HTTP/1.1 {status}"
     assert headers["content-type"] == "application/json; charset=utf-8"
+    assert headers["x-openstack-request-id"] == REQUEST_ID
     assert json.loads(body) == {"title": title, "description": description}
     assert body.startswith(b'{\n    "title": ')
     assert headers.get("retry-after") == ("30" if status.startswith("503") else None)

@@ -128,6 +128,44 @@ def test_calls_come_before_the_next_request(loop: Loop) -> None:
     assert loop.events == ["call", "a begins", "a ends"]
 
 
+def test_what_is_left_for_the_end_of_a_turn_is_done_once_and_may_come_back(loop: Loop) -> None:
+    def again() -> None:
+        loop.events.append("first")
+        waiting.after_turn(lambda: loop.events.append("second"))
+
+    loop.run(a=lambda: waiting.after_turn(again), b=lambda: None)
+    assert loop.greenlets.can_go_on  # the loop must not sleep now
+    assert loop.events[-1] == "b ends"
+    loop.greenlets.end_turn()
+    assert loop.events[-1] == "first"
+    assert loop.greenlets.can_go_on
+    loop.greenlets.end_turn()
+    loop.greenlets.end_turn()
+    assert loop.events[-2:] == ["first", "second"]
+    assert not loop.greenlets.can_go_on
+
+
+def test_what_is_left_for_the_end_of_a_turn_is_done_before_the_loop_stops(loop: Loop) -> None:
+    loop.run(a=lambda: waiting.after_turn(lambda: waiting.after_turn(lambda: None)))
+    loop.greenlets.stop(1)
+    assert not loop.greenlets.can_go_on
+
+
+def test_another_thread_wants_something_soon(loop: Loop) -> None:
+    threads: list[int] = []
+    thread = threading.Thread(
+        target=waiting.soon, args=(lambda: threads.append(threading.get_ident()),)
+    )
+    thread.start()
+    thread.join(10)
+    loop.turn()
+    assert threads == [threading.get_ident()]
+    loop.greenlets.stop(1)
+    loop.greenlets.soon(lambda: threads.append(0))
+    waiting.soon(lambda: threads.append(1))
+    assert threads[1:] == [0, 1]
+
+
 def test_threads_serve_themselves_when_the_loop_has_stopped(loop: Loop) -> None:
     with ThreadPoolExecutor(1) as threads:
         early = threads.submit(loop.greenlets.call, threading.get_ident)

@@ -58,7 +58,7 @@ def read(*pieces: bytes) -> Outcome:
         except Refused as refused:
             outcome.refusal = refused.refusal
             return outcome
-    outcome.started, outcome.in_body = reader.started, reader.in_body
+    outcome.started, outcome.in_body = reader.started, reader.environ is not None
     return outcome
 
 

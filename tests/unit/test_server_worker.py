@@ -1,23 +1,12 @@
-"""What the worker decides without a client: TLS, and who takes a new connection."""
+"""What the worker decides without a client: who takes a new connection."""
 
 from copy import copy
 
 import pytest
-from gunicorn.config import Config
-from gunicorn.errors import ConfigError
 
 from marconi_server.server.loads import FRESH_SECONDS, Loads
-from marconi_server.server.worker import Worker
 
 NOW = 1000.0
-
-
-def test_tls_is_refused_rather_than_served_in_the_clear() -> None:
-    config = Config()
-    Worker.check_config(config, None)
-    config.set("certfile", "/etc/marconi/cert.pem")
-    with pytest.raises(ConfigError, match="does not speak TLS"):
-        Worker.check_config(config, None)
 
 
 def another(loads: Loads, number: int, connections: int) -> None:

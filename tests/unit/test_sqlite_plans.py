@@ -2,20 +2,21 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from marconi_server.storage.conformance import ManualClock
 from marconi_server.storage.contract import NewMessage
-from marconi_server.storage.sqlite import claims, messages, queues, sweeper
+from marconi_server.storage.sqlite import claims, messages, operations, queues, sweeper
 from marconi_server.storage.sqlite.driver import SQLiteOptions, SQLiteStore
 from marconi_server.storage.sqlite.reader import _Connection
+from marconi_server.storage.sqlite.writer import each
 
 STATEMENTS = {
     f"{module.__name__.rpartition('.')[2]}{name.lower()}": text
-    for module in (queues, messages, claims, sweeper)
+    for module in (operations, queues, messages, claims, sweeper)
     for name, text in vars(module).items()
     if isinstance(text, str) and text.split(maxsplit=1)[0] in ("SELECT", "UPDATE", "DELETE")
 }
@@ -28,7 +29,7 @@ SMALL = {"position_floor", "deleted_queue", "json_each", "(subquery-4)", "CONSTA
 def plan(connection: sqlite3.Connection, statement: str) -> list[str]:
     values = dict.fromkeys(
         ("project", "queue", "now", "marker", "exclude", "limit", "positions", "position", "salt",
-         "number", "secret", "ttl", "life", "until", "step"), 1)  # fmt: skip
+         "number", "secret", "ttl", "life", "until", "step", "count", "queue_id"), 1)  # fmt: skip
     parameters = values if ":" in statement else (1,) * statement.count("?")
     return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
 
@@ -79,13 +80,18 @@ class Counter:
         return 0
 
 
+@each
+def watch(connection: sqlite3.Connection, _now: int, tick: Callable[[], int] | None) -> None:
+    connection.set_progress_handler(tick, 10)
+
+
 def cost(store: SQLiteStore, operation: str) -> int:
     """Measure one operation in instructions of the engine, which do not depend on time."""
     counter = Counter()
     reader = _Connection(store._engine.connect(), limited=False)
     reader.connection.set_progress_handler(counter.tick, 10)
     store._reader._long.append(reader)
-    store._writer.write(lambda connection, now: connection.set_progress_handler(counter.tick, 10))
+    store._writer.write(watch, counter.tick)
     counter.ticks = 0
     match operation:
         case "post":
@@ -108,7 +114,7 @@ def cost(store: SQLiteStore, operation: str) -> int:
         case "delete":
             (first,) = store.messages.post(None, "q", "c", [NewMessage(3600, b"1")])
             store.messages.delete(None, "q", first, None)
-    store._writer.write(lambda connection, now: connection.set_progress_handler(None, 0))
+    store._writer.write(watch, None)
     return counter.ticks
 
 

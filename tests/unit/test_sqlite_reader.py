@@ -1,6 +1,7 @@
 """Reads on an event loop: the short ones there, the long ones beside it."""
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,12 @@ class Here:
         return self.done.wait(timeout)
 
     def call(self, function: object) -> None:
+        raise NotImplementedError
+
+    def soon(self, function: object) -> None:
+        raise NotImplementedError
+
+    def after_turn(self, function: object) -> None:
         raise NotImplementedError
 
 
@@ -99,3 +106,24 @@ def test_a_fault_beside_the_loop_reaches_the_request(loop: Here, reader: Reader)
     with pytest.raises(StorageUnavailable, match="SQLITE_TOOBIG"):
         reader.read(huge)
     assert loop.waits == 1
+
+
+def read_for_seconds(reader: Reader) -> None:
+    """Read again and again, in case that a failure takes a moment to be noticed."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        reader.read(SHORT)
+
+
+def test_a_file_that_is_moved_away_is_noticed_on_the_loop_too(
+    reader: Reader, engine: Engine, loop: Here
+) -> None:
+    assert reader.read(SHORT) == [(1,)]
+    away = engine.path.with_name("away.db")
+    engine.path.rename(away)
+    with pytest.raises(StorageUnavailable, match="cannot be reached"):
+        read_for_seconds(reader)
+    with pytest.raises(StorageUnavailable, match="cannot be reached"):
+        reader.read(SHORT)
+    away.rename(engine.path)
+    assert reader.read(SHORT) == [(1,)]

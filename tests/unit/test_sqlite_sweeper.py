@@ -10,7 +10,7 @@ import pytest
 from marconi_server.storage.conformance import ManualClock
 from marconi_server.storage.contract import NewMessage
 from marconi_server.storage.sqlite.driver import SQLiteOptions, SQLiteStore
-from marconi_server.storage.sqlite.sweeper import STEP, step
+from marconi_server.storage.sqlite.sweeper import STEP, Sweeper, step
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def sweep(store: SQLiteStore) -> int:
     """Run steps until nothing is left to do; return how many it took."""
     steps = 0
     while store._sweeper.work_to_do():
-        store._writer.write(step)
+        store._writer.write(step, STEP)
         steps += 1
         assert steps < 100
     return steps
@@ -52,7 +52,7 @@ def test_expired_messages_go_in_bounded_steps(store: SQLiteStore, clock: ManualC
     post(store, 3, ttl=600)
     assert not store._sweeper.work_to_do()
     clock.advance(60)
-    store._writer.write(step)
+    store._writer.write(step, STEP)
     assert rows(store, "message") == STEP + 1 + 3
     assert store.queues.stats(None, "q").free == 3
     sweep(store)
@@ -136,3 +136,20 @@ def test_the_sweeper_comes_by_itself_and_survives_a_fault(
         until(lambda: rows(store, "message") == 0)
     store.close()
     assert not store._sweeper._thread.is_alive()
+
+
+def test_a_defect_is_logged_and_is_not_the_end_of_removal(
+    store: SQLiteStore,
+    clock: ManualClock,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    post(store, 10, ttl=60)
+    clock.advance(60)
+    with monkeypatch.context() as broken:
+        broken.setattr(Sweeper, "work_to_do", lambda _self: 1 // 0)
+        sweeper = Sweeper(store._reader, store._writer, clock, interval=0.01)
+        until(lambda: "because of a defect" in caplog.text)
+    until(lambda: rows(store, "message") == 0)
+    sweeper.close()
+    assert "ZeroDivisionError" in caplog.text

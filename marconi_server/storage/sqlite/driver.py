@@ -2,8 +2,8 @@
 
 For operators:
 
-* A message in a 201 is on disk: WAL, `synchronous=FULL`, one wait for the disk for all
-  writes that wait at that moment (`writer.py`).
+* A message in a 201 is on disk: one wait for the disk for all writes that wait at that moment
+  (`writer.py`, `wal.py`).
 * Beside the file live `-wal` and `-shm` (SQLite's own, part of the database: copy all
   three, or use `sqlite3 FILE .backup`) and `.lock` (only a lock; may be lost).
 * A full disk, a damaged, locked, replaced or read-only file means 503 for the clients and a line in
@@ -13,7 +13,8 @@ For operators:
 
 Where things are: `schema.sql` the tables and why each index is there; `queues.py`,
 `messages.py`, `claims.py` the operations with their statements; `engine.py` opening and
-faults; `reader.py` reading; `writer.py` the group commit; `sweeper.py` removal.
+faults; `schema.py` earlier versions of the file; `reader.py` reading; `writer.py` the group commit;
+`wal.py` waiting for the disk; `sweeper.py` removal.
 """
 
 import time
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
-from marconi_server.settings import option
+from marconi_server.options import option
 from marconi_server.storage.contract import Clock, Store
 from marconi_server.storage.sqlite.claims import SQLiteClaims
 from marconi_server.storage.sqlite.engine import Engine

@@ -2,17 +2,15 @@
 
 import os
 import sqlite3
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
 from marconi_server.storage.errors import StorageUnavailable, StorageUnusable
+from marconi_server.storage.sqlite import schema
 from marconi_server.storage.sqlite.filesystem import FileLock, network_filesystem
 
-APPLICATION_ID: Final = 0x4D52434E  # "MRCN", in the header of each of our files
-SCHEMA_VERSION: Final = 1
 OLDEST_SQLITE: Final = (3, 37)  # the first with STRICT tables
-_FULL: Final = 2  # of PRAGMA synchronous: a commit is on disk when it returns
+_NORMAL: Final = 1  # of PRAGMA synchronous; that commits are on disk is up to wal.py
 
 # What the engine calls an error and only a bug of ours can cause. It stays what it is.
 _BUGS: Final = frozenset(
@@ -99,38 +97,17 @@ class Engine:
         connection = self._open("rwc")
         try:
             if connection.execute("PRAGMA schema_version").fetchone() == (0,):
-                self._create(connection)
-            self._check_ours(connection)  # before anything is changed in it
+                schema.create(connection)
+            schema.bring_up_to_date(connection, self.path)  # before anything else is changed
             self._check_durable(connection)
+            schema.note_boot(connection, schema.current_boot_id())
         finally:
             connection.close()
-
-    def _create(self, connection: sqlite3.Connection) -> None:
-        schema = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {schema} PRAGMA application_id = {APPLICATION_ID};"
-            f" PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-        )
-
-    def _check_ours(self, connection: sqlite3.Connection) -> None:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        if application != APPLICATION_ID:
-            raise StorageUnusable(
-                reason=f"The file {self.path} is a database of some other program.",
-                remedy="Name another file.",
-            )
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != SCHEMA_VERSION:
-            raise StorageUnusable(
-                reason=f"The database {self.path} has schema version {version};"
-                f" this release knows version {SCHEMA_VERSION} only.",
-                remedy="Run the release that wrote it, or name another file.",
-            )
 
     def _check_durable(self, connection: sqlite3.Connection) -> None:
         (journal,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
-        if (journal, synchronous) != ("wal", _FULL):
+        if (journal, synchronous) != ("wal", _NORMAL):
             raise StorageUnusable(
                 reason=f"SQLite refuses durable commits on {self.path}:"
                 f" its journal_mode is {journal!r} and synchronous is {synchronous!r}.",
@@ -177,7 +154,7 @@ class Engine:
             cached_statements=256,
         )
         try:
-            connection.execute(f"PRAGMA synchronous = {_FULL}")  # what is built in differs
+            connection.execute(f"PRAGMA synchronous = {_NORMAL}")  # what is built in differs
         except sqlite3.Error:
             connection.close()
             raise

@@ -63,7 +63,7 @@ class FileLock:
 
     SQLite's own waiting is a sleep that gets longer and polls; under several writing
     processes that ruins the slowest answers. A process that dies lets go of the lock.
-    Not for use by several threads at a time.
+    One thread at a time holds it; another may release it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,11 +77,36 @@ class FileLock:
         """
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
-    def __enter__(self) -> None:
+    def acquire(self) -> None:
+        """Wait for the lock.
+
+        :raises OSError: the lock file is lost
+        """
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
-    def __exit__(self, *exception: object) -> None:
+    def acquire_now(self) -> bool:
+        """Take the lock unless another process has it; tell whether it is ours.
+
+        :raises OSError: the lock file is lost
+        """
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Let go of the lock; idempotent.
+
+        :raises OSError: the lock file is lost
+        """
         fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *exception: object) -> None:
+        self.release()
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
@@ -90,18 +115,14 @@ class FileLock:
         :raises TimeoutError: another process has it
         """
         end = time.monotonic() + seconds
-        while True:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise TimeoutError from None
-                time.sleep(0.01)
+        while not self.acquire_now():
+            if time.monotonic() > end:
+                raise TimeoutError
+            time.sleep(0.01)
         try:
             yield
         finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+            self.release()
 
     def close(self) -> None:
         """Let go of the lock and the file; idempotent."""

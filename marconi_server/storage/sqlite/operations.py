@@ -1,7 +1,12 @@
-"""What the three groups of operations share: the reader, the writer, the clock, the ids."""
+"""What the groups of operations share: reader, writer, clock, ids, and the counters.
 
-from collections.abc import Iterable
-from typing import Final
+Whatever adds, removes, claims or frees messages tells `count` in the same transaction.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol, TypeVar
 
 from marconi_server.storage.contract import Clock, Message
 from marconi_server.storage.ids import is_well_formed
@@ -18,7 +23,19 @@ SALT: Final = "(SELECT salt FROM queue WHERE project = :project AND name = :queu
 MESSAGE: Final = f"position, {SALT}, message.ttl, max(:now - created, 0) / 1000, body"
 
 
-def free_messages(columns: str, condition: str = "TRUE") -> str:
+FIND_QUEUE: Final = "SELECT id, salt FROM queue WHERE project = ? AND name = ?"
+
+_COUNT: Final = "UPDATE queue SET total = total + ?, claimed = claimed + ? WHERE id = ?"
+
+_REMOVE: Final = "DELETE FROM message WHERE rowid = ?"
+
+# A claim without messages is unknown (spec 6.7), so nothing needs its row.
+_FORGET_CLAIM: Final = """
+    DELETE FROM claim WHERE id = ? AND NOT EXISTS (SELECT 1 FROM message WHERE claim_id = claim.id)
+"""
+
+
+def free_messages(columns: str, condition: str = "TRUE", *, queue_id: str = QUEUE_ID) -> str:
     """Return the one definition of "free": a SELECT of `columns`, which include `position`.
 
     The oldest :limit free messages at the time :now. Most are in the index of messages without
@@ -26,15 +43,24 @@ def free_messages(columns: str, condition: str = "TRUE") -> str:
     """
     return f"""
         SELECT {columns} FROM message INDEXED BY message_free
-        WHERE queue_id = {QUEUE_ID} AND claim_id IS NULL AND message.expires > :now
+        WHERE queue_id = {queue_id} AND claim_id IS NULL AND message.expires > :now
             AND ({condition})
         UNION ALL
         SELECT {columns} FROM claim INDEXED BY claim_expiry
         CROSS JOIN message INDEXED BY message_claim ON message.claim_id = claim.id
-        WHERE claim.expires <= :now AND claim.queue_id = {QUEUE_ID} AND message.expires > :now
+        WHERE claim.expires <= :now AND claim.queue_id = {queue_id} AND message.expires > :now
             AND ({condition})
         ORDER BY position LIMIT :limit
     """  # noqa: S608 - made of this package's own text
+
+
+class OfQueue(Protocol):
+    """What one caller wants of a queue, which is given as project and name."""
+
+    queue: tuple[str, str]
+
+
+Item = TypeVar("Item", bound=OfQueue)
 
 
 class Operations:
@@ -48,6 +74,31 @@ class Operations:
     def now(self) -> int:
         """Return the time in milliseconds since the epoch."""
         return int(self._clock() * 1000)
+
+
+def by_queue(items: Sequence[Item]) -> dict[tuple[str, str], list[tuple[int, Item]]]:
+    """Return the items of each queue, in their order, each with its place among all of them."""
+    queues: dict[tuple[str, str], list[tuple[int, Item]]] = {}
+    for index, item in enumerate(items):
+        queues.setdefault(item.queue, []).append((index, item))
+    return queues
+
+
+def count(connection: sqlite3.Connection, queue_id: int, *, total: int = 0, claimed: int) -> None:
+    """Add to the counters of a queue: rows of messages, and those of them that carry a claim."""
+    connection.execute(_COUNT, (total, claimed, queue_id))
+
+
+def remove(connection: sqlite3.Connection, rows: Iterable[tuple[int, int, int | None]]) -> None:
+    """Remove messages: for each the number of its row, its queue, and the claim in its row."""
+    rows = list(rows)
+    connection.executemany(_REMOVE, [row[:1] for row in rows])
+    total = Counter(queue_id for _, queue_id, _ in rows)
+    claimed = Counter(queue_id for _, queue_id, claim in rows if claim is not None)
+    for queue_id in total:
+        count(connection, queue_id, total=-total[queue_id], claimed=-claimed[queue_id])
+    claims = {claim for _, _, claim in rows if claim is not None}
+    connection.executemany(_FORGET_CLAIM, [(claim,) for claim in claims])
 
 
 def scope(project: str | None) -> str:
@@ -86,13 +137,3 @@ def parse_claim_id(identifier: str) -> tuple[int, int] | None:
     if not is_well_formed(identifier):
         return None
     return int(identifier[:12], 16), int(identifier[12:], 16)
-
-
-def parse_marker(marker: str | None) -> int | None:
-    """Return the position to go on from, or `None` for a marker that makes no sense."""
-    if marker is None:
-        return 0
-    if not (marker.isascii() and marker.isdecimal() and len(marker) <= 19):
-        return None
-    position = int(marker)
-    return position if position <= _LARGEST else None

@@ -6,6 +6,7 @@ import sqlite3
 from marconi_server.storage.contract import MessageStamp, Page, Queue, Queues, QueueStats
 from marconi_server.storage.errors import QueueNotFound
 from marconi_server.storage.sqlite.operations import Operations, mint_message_id, scope
+from marconi_server.storage.sqlite.writer import each
 
 _CREATE = """
     INSERT INTO queue (project, name, salt, last_position)
@@ -66,26 +67,13 @@ class SQLiteQueues(Operations, Queues):
     """See `marconi_server.storage.contract.Queues`."""
 
     def create(self, project: str | None, queue: str) -> bool:
-        values = (scope(project), queue, secrets.token_hex(4))
-
-        def work(connection: sqlite3.Connection, now: int) -> bool:  # noqa: ARG001
-            return connection.execute(_CREATE, values).rowcount == 1
-
-        return self.writer.write(work)
+        return self.writer.write(_create, (scope(project), queue, secrets.token_hex(4)))
 
     def exists(self, project: str | None, queue: str) -> bool:
         return bool(self.reader.read(_EXISTS, (scope(project), queue)))
 
     def delete(self, project: str | None, queue: str) -> None:
-        def work(connection: sqlite3.Connection, now: int) -> None:  # noqa: ARG001
-            for queue_id, position in connection.execute(
-                _DELETE, (scope(project), queue)
-            ).fetchall():
-                connection.execute(_RAISE_FLOOR, (position,))
-                connection.execute(_FORGET_METADATA, (queue_id,))
-                connection.execute(_LEAVE_TO_SWEEPER, (queue_id,))
-
-        self.writer.write(work)
+        self.writer.write(_delete, (scope(project), queue))
 
     def list(
         self, project: str | None, *, marker: str | None, limit: int, detailed: bool
@@ -101,13 +89,8 @@ class SQLiteQueues(Operations, Queues):
         raise QueueNotFound(queue=queue, project=project)
 
     def set_metadata(self, project: str | None, queue: str, metadata: bytes) -> None:
-        values = (metadata, scope(project), queue)
-
-        def work(connection: sqlite3.Connection, now: int) -> None:  # noqa: ARG001
-            if connection.execute(_SET_METADATA, values).rowcount == 0:
-                raise QueueNotFound(queue=queue, project=project)
-
-        self.writer.write(work)
+        if not self.writer.write(_set_metadata, (metadata, scope(project), queue)):
+            raise QueueNotFound(queue=queue, project=project)
 
     def stats(self, project: str | None, queue: str) -> QueueStats:
         now = self.now()
@@ -128,3 +111,23 @@ class SQLiteQueues(Operations, Queues):
             oldest=stamp(oldest, oldest_created),
             newest=stamp(newest, newest_created),
         )
+
+
+@each
+def _create(connection: sqlite3.Connection, _now: int, queue: tuple[str, str, str]) -> bool:
+    return connection.execute(_CREATE, queue).rowcount == 1
+
+
+@each
+def _delete(connection: sqlite3.Connection, _now: int, queue: tuple[str, str]) -> None:
+    for queue_id, position in connection.execute(_DELETE, queue).fetchall():
+        connection.execute(_RAISE_FLOOR, (position,))
+        connection.execute(_FORGET_METADATA, (queue_id,))
+        connection.execute(_LEAVE_TO_SWEEPER, (queue_id,))
+
+
+@each
+def _set_metadata(
+    connection: sqlite3.Connection, _now: int, document: tuple[bytes, str, str]
+) -> bool:
+    return connection.execute(_SET_METADATA, document).rowcount == 1

@@ -1,5 +1,5 @@
 -- Schema of the embedded store. Times are milliseconds since the epoch, lives (ttl) are
--- seconds. A change here needs a new SCHEMA_VERSION in engine.py and a migration.
+-- seconds. A change here needs a new SCHEMA_VERSION and an upgrade in schema.py.
 
 CREATE TABLE queue (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice: old rows stay old
@@ -7,8 +7,9 @@ CREATE TABLE queue (
     name          TEXT    NOT NULL,
     salt          TEXT    NOT NULL,                   -- second part of its message ids
     last_position INTEGER NOT NULL,
-    total         INTEGER NOT NULL DEFAULT 0,         -- rows in message, expired ones included
-    claimed       INTEGER NOT NULL DEFAULT 0,         -- of these, rows that carry a claim
+    total         INTEGER NOT NULL DEFAULT 0,         -- rows in message, expired ones included;
+    claimed       INTEGER NOT NULL DEFAULT 0,         -- of these, rows that carry a claim:
+                                                      -- kept by `count` in operations.py
     UNIQUE (project, name)                            -- every look-up, and listing by name
 ) STRICT;
 
@@ -24,6 +25,13 @@ CREATE TABLE position_floor (
     position INTEGER NOT NULL
 ) STRICT;
 INSERT INTO position_floor VALUES (1, 0);
+
+-- One row: the start of the host under which the file was last used (`note_boot` in schema.py).
+CREATE TABLE boot (
+    id      INTEGER PRIMARY KEY CHECK (id = 1),
+    boot_id TEXT    NOT NULL
+) STRICT;
+INSERT INTO boot VALUES (1, '');
 
 -- Deleted queues whose messages still have to be removed.
 CREATE TABLE deleted_queue (
@@ -66,27 +74,3 @@ CREATE INDEX message_claim ON message (claim_id, position) WHERE claim_id IS NOT
 
 -- Expired messages, for removal and to correct the counters.
 CREATE INDEX message_expiry ON message (expires, queue_id);
-
--- The counters and the claims follow the messages by themselves.
-
-CREATE TRIGGER message_added AFTER INSERT ON message BEGIN
-    UPDATE queue SET total = total + 1 WHERE id = new.queue_id;
-END;
-
-CREATE TRIGGER message_claimed AFTER UPDATE OF claim_id ON message
-WHEN (old.claim_id IS NULL) <> (new.claim_id IS NULL) BEGIN
-    UPDATE queue SET claimed = claimed + iif(new.claim_id IS NULL, -1, 1)
-    WHERE id = new.queue_id;
-END;
-
-CREATE TRIGGER message_removed AFTER DELETE ON message BEGIN
-    UPDATE queue SET total = total - 1, claimed = claimed - (old.claim_id IS NOT NULL)
-    WHERE id = old.queue_id;
-END;
-
--- A claim without messages is unknown (spec 6.7), so nothing needs its row.
-CREATE TRIGGER message_removed_from_claim AFTER DELETE ON message
-WHEN old.claim_id IS NOT NULL BEGIN
-    DELETE FROM claim WHERE id = old.claim_id
-    AND NOT EXISTS (SELECT 1 FROM message WHERE claim_id = old.claim_id);
-END;

@@ -7,12 +7,14 @@ the corrections of the counters and of the free messages few.
 import logging
 import sqlite3
 import threading
+from collections import Counter
 from typing import Final
 
 from marconi_server.storage.contract import Clock
 from marconi_server.storage.errors import StorageUnavailable
+from marconi_server.storage.sqlite.operations import count, remove
 from marconi_server.storage.sqlite.reader import Reader
-from marconi_server.storage.sqlite.writer import Writer
+from marconi_server.storage.sqlite.writer import Writer, each
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +26,13 @@ _WORK_TO_DO = """
         OR EXISTS (SELECT 1 FROM deleted_queue)
 """
 
-_FREE_OF_EXPIRED_CLAIMS = """
-    UPDATE message SET claim_id = NULL WHERE rowid IN (
-        SELECT message.rowid FROM claim CROSS JOIN message ON message.claim_id = claim.id
-        WHERE claim.expires <= :now LIMIT :step)
+_UNDER_EXPIRED_CLAIMS = """
+    SELECT message.rowid, message.queue_id
+    FROM claim CROSS JOIN message ON message.claim_id = claim.id
+    WHERE claim.expires <= :now LIMIT :step
 """
+
+_FREE = "UPDATE message SET claim_id = NULL WHERE rowid = ?"
 
 _REMOVE_EXPIRED_CLAIMS = """
     DELETE FROM claim WHERE id IN (
@@ -36,15 +40,13 @@ _REMOVE_EXPIRED_CLAIMS = """
         AND NOT EXISTS (SELECT 1 FROM message WHERE claim_id = claim.id) LIMIT :step)
 """
 
-_REMOVE_EXPIRED_MESSAGES = """
-    DELETE FROM message WHERE rowid IN (
-        SELECT rowid FROM message WHERE expires <= :now LIMIT :step)
+_EXPIRED_MESSAGES = """
+    SELECT rowid, queue_id, claim_id FROM message WHERE expires <= :now LIMIT :step
 """
 
-_REMOVE_MESSAGES_OF_DELETED_QUEUES = """
-    DELETE FROM message WHERE rowid IN (
-        SELECT message.rowid FROM deleted_queue
-        CROSS JOIN message ON message.queue_id = deleted_queue.id LIMIT :step)
+_MESSAGES_OF_DELETED_QUEUES = """
+    SELECT message.rowid, message.queue_id, claim_id FROM deleted_queue
+    CROSS JOIN message ON message.queue_id = deleted_queue.id LIMIT :step
 """
 
 _FORGET_DELETED_QUEUES = """
@@ -69,9 +71,11 @@ class Sweeper:
         while not self._stop.wait(self._interval):
             try:
                 while self.work_to_do() and not self._stop.is_set():
-                    self._writer.write(step, rows=STEP)
+                    self._writer.write(step, STEP, rows=STEP)
             except StorageUnavailable as error:
                 log.warning("Expired messages were not removed: %s", error)
+            except Exception:  # a defect must not end all removal; the next look may not meet it
+                log.exception("Expired messages were not removed, because of a defect")
 
     def work_to_do(self) -> bool:
         """Tell whether there is anything to remove; reads only.
@@ -87,11 +91,15 @@ class Sweeper:
         self._thread.join()
 
 
-def step(connection: sqlite3.Connection, now: int) -> None:
-    """Remove up to `STEP` rows of each kind; the `Work` of a writer."""
-    values = {"now": now, "step": STEP}
-    connection.execute(_FREE_OF_EXPIRED_CLAIMS, values)
+@each
+def step(connection: sqlite3.Connection, now: int, rows: int) -> None:
+    """Remove up to so many rows of each kind."""
+    values = {"now": now, "step": rows}
+    freed = connection.execute(_UNDER_EXPIRED_CLAIMS, values).fetchall()
+    connection.executemany(_FREE, [row[:1] for row in freed])
+    for queue_id, claimed in Counter(queue_id for _, queue_id in freed).items():
+        count(connection, queue_id, claimed=-claimed)
     connection.execute(_REMOVE_EXPIRED_CLAIMS, values)
-    connection.execute(_REMOVE_EXPIRED_MESSAGES, values)
-    connection.execute(_REMOVE_MESSAGES_OF_DELETED_QUEUES, values)
+    remove(connection, connection.execute(_EXPIRED_MESSAGES, values))
+    remove(connection, connection.execute(_MESSAGES_OF_DELETED_QUEUES, values))
     connection.execute(_FORGET_DELETED_QUEUES)

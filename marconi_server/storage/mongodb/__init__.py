@@ -1,0 +1,1 @@
+"""The driver for deployments; begin reading in `driver`."""

@@ -1,0 +1,118 @@
+"""The default store: a MongoDB replica set or sharded cluster, shared by any number of nodes.
+
+For operators: see `docs/operations/mongodb.md`. In short,
+
+* A message in a 201 is in the journals of a majority of members. While there is no majority or
+  no primary, and while one is elected, requests wait, and get 503 after `timeout` seconds.
+* Times are those of the node that handles a request. Clocks of nodes may differ by
+  `max_clock_skew`; by as much, one message may be under two claims, as it may be free that much
+  too early or too late for a node whose clock is the other one's past or future.
+* One process after the other removes what is expired or deleted (`sweeper.py`).
+
+The promises that take an argument: no reader skips, `messages.py`; one live claim, `claims.py`;
+nothing old in a recreated queue, `queues.py`. Every operation is safe to repeat, and is repeated
+once when the engine fails (`Engine.repeat`): ids are minted before, and filters say what is still
+to be done.
+
+Where things are: `schema.py` the documents, and why each index is there; `engine.py` the
+connection and its faults; `pool.py` which connections are not kept; `startup.py` what is checked at
+the start; `operations.py`, `queues.py`, `messages.py`, `claims.py` the operations; `free.py` what
+is free to be listed and claimed; `groups.py` and `turns.py` why many clients do not contend;
+`threads.py` who waits for the database; `sweeper.py` removal.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from marconi_server.options import option
+from marconi_server.storage.contract import Clock, Store
+from marconi_server.storage.mongodb import startup
+from marconi_server.storage.mongodb.claims import MongoDBClaims
+from marconi_server.storage.mongodb.engine import Engine
+from marconi_server.storage.mongodb.free import FreeMessages
+from marconi_server.storage.mongodb.messages import MongoDBMessages
+from marconi_server.storage.mongodb.operations import QueueIds
+from marconi_server.storage.mongodb.queues import MongoDBQueues
+from marconi_server.storage.mongodb.sweeper import Sweeper
+
+
+@dataclass(frozen=True)
+class MongoDBOptions:
+    """A MongoDB replica set or sharded cluster, 4.4 or newer; `storage = mongodb`."""
+
+    GROUP: ClassVar[str] = "drivers:storage:mongodb"
+
+    uri: str = option(
+        "mongodb://localhost:27017",
+        help="Where it is, as MongoDB's connection string: several members, user, TLS and all other"
+        " options, but neither write concern, read concern nor read preference.",
+        secret=True,
+    )
+    database: str = option("marconi", help="The database, which belongs to this service alone.")
+    timeout: int = option(
+        10,
+        minimum=1,
+        maximum=300,
+        help="Seconds in all that a request waits for the database before it is answered with 503.",
+    )
+    connections: int = option(
+        16,
+        minimum=1,
+        maximum=1000,
+        help="Requests to the database that one worker has under way at the same time; what"
+        " several clients want of one queue shares a request.",
+    )
+    sweep_interval: int = option(
+        1,
+        minimum=1,
+        maximum=3600,
+        help="Seconds between two looks for expired and deleted messages to remove.",
+    )
+    max_clock_skew: int = option(
+        1,
+        minimum=0,
+        maximum=3600,
+        help="Seconds by which the clocks of nodes and database may differ; 0 to check nothing.",
+    )
+
+
+class MongoDBStore(Store):
+    """See `marconi_server.storage.contract.Store`."""
+
+    Options = MongoDBOptions
+    cooperative = True
+
+    def __init__(self, engine: Engine, clock: Clock, options: MongoDBOptions) -> None:
+        self._engine = engine
+        self._sweeper = Sweeper(
+            engine, clock, interval=options.sweep_interval, max_clock_skew=options.max_clock_skew
+        )
+        queue_ids = QueueIds(engine)
+        self.queues = MongoDBQueues(engine, queue_ids, clock)
+        self._free = FreeMessages(self._sweeper.expired_claims_seen)
+        self.messages = MongoDBMessages(engine, queue_ids, clock, self._free)
+        self.claims = MongoDBClaims(engine, queue_ids, clock, self._free)
+
+    @classmethod
+    def open(cls, options: MongoDBOptions, clock: Clock = time.time) -> Self:
+        startup.check_name(options.database)
+        engine = Engine(
+            startup.connect(options.uri),
+            options.database,
+            timeout=options.timeout,
+            threads=options.connections,
+        )
+        try:
+            startup.prepare(engine, options.uri, clock, max_clock_skew=options.max_clock_skew)
+        except BaseException:
+            engine.close()
+            raise
+        return cls(engine, clock, options)
+
+    def ping(self) -> None:
+        self._engine.repeat(lambda: self._engine.housekeeping.find_one({"_id": "floor"}))
+
+    def close(self) -> None:
+        self._sweeper.close()
+        self._engine.close()

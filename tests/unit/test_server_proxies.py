@@ -1,0 +1,82 @@
+"""Whom a request is from, when a proxy passed it on, or somebody only says so."""
+
+import pytest
+
+from marconi_server.options import Networks
+from marconi_server.server.proxies import Proxies
+
+TRUSTED = Networks.parse("192.0.2.1, 10.0.0.0/8, 2001:db8::/32")
+
+
+def unveiled(peer: str, sent: str | None, proto: str | None = None) -> tuple[str, str]:
+    """Return client and scheme of a request that `peer` sent, with these two headers."""
+    environ = {"wsgi.url_scheme": "http", "REMOTE_PORT": "1234"}
+    if peer:
+        environ["REMOTE_ADDR"] = peer
+    if sent is not None:
+        environ["HTTP_X_FORWARDED_FOR"] = sent
+    if proto is not None:
+        environ["HTTP_X_FORWARDED_PROTO"] = proto
+    Proxies(TRUSTED).unveil(environ)
+    client = environ.get("REMOTE_ADDR", "")
+    assert ("REMOTE_PORT" in environ) == (client == peer), "a port belongs to its address"
+    return client, environ["wsgi.url_scheme"]
+
+
+@pytest.mark.parametrize(
+    "peer", ["192.0.2.1", "10.1.2.3", "2001:db8::7", "::ffff:10.1.2.3", "::ffff:c000:201"]
+)
+def test_a_proxy_is_believed(peer: str) -> None:
+    assert unveiled(peer, "203.0.113.9", "https") == ("203.0.113.9", "https")
+
+
+@pytest.mark.parametrize(
+    "peer", ["192.0.2.2", "11.0.0.1", "2001:db9::7", "::ffff:11.0.0.1", "127.0.0.1", ""]
+)
+def test_nobody_else_is_believed(peer: str) -> None:
+    assert unveiled(peer, "203.0.113.9", "https") == (peer, "http")
+
+
+@pytest.mark.parametrize(
+    ("sent", "client"),
+    [
+        (None, "10.0.0.1"),
+        ("", "10.0.0.1"),
+        ("203.0.113.9", "203.0.113.9"),
+        ("  203.0.113.9\t", "203.0.113.9"),
+        ("2001:db9::1", "2001:db9::1"),
+        # What a client sent itself stands before the address that the proxy saw.
+        ("198.51.100.5, 203.0.113.9", "203.0.113.9"),
+        ("10.9.9.9,203.0.113.9", "203.0.113.9"),
+        # Proxies in a row.
+        ("203.0.113.9, 10.0.0.3,10.0.0.2", "203.0.113.9"),
+        ("198.51.100.5, 203.0.113.9, 192.0.2.1", "203.0.113.9"),
+        # The client is one of them itself.
+        ("10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        # Not addresses.
+        ("unknown", "10.0.0.1"),
+        ("203.0.113.9, unknown, 10.0.0.2", "10.0.0.2"),
+        ("203.0.113.9:1234", "10.0.0.1"),
+        ("203.0.113.9,", "10.0.0.1"),
+        ("fe80::1%\x1b[2J", "10.0.0.1"),
+        ("203.0.113.999", "10.0.0.1"),
+    ],
+)
+def test_the_client_is_the_last_one_that_is_no_proxy(sent: str | None, client: str) -> None:
+    assert unveiled("10.0.0.1", sent)[0] == client
+
+
+@pytest.mark.parametrize(
+    ("proto", "scheme"),
+    [
+        ("https", "https"),
+        ("HTTPS", "https"),
+        ("http, https", "https"),
+        ("https,http", "http"),
+        ("", "http"),
+        ("wss", "http"),
+        (None, "http"),
+    ],
+)
+def test_the_scheme_is_what_the_nearest_proxy_says(proto: str | None, scheme: str) -> None:
+    assert unveiled("10.0.0.1", None, proto)[1] == scheme
