@@ -4,8 +4,11 @@ Every case works on one queue. Bodies of messages are 1 KB.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
+from random import Random
 from typing import Final
 
 from marconi_server.storage.contract import NewMessage, Store
@@ -19,12 +22,30 @@ HEADERS: Final = {
     "Accept": "application/json",
     "Client-ID": CLIENT,
     "Content-Type": "application/json",
+    "X-Auth-Token": "x" * 183,
     "X-Project-Id": PROJECT,
 }
-"""Sent with every request, also to the empty responder: it has to read them as well."""
+"""Sent with every request, also to the empty responder: it has to read them as well. The token,
+as long as those of Keystone, means something only to `keystone`, which gets a real one."""
 
-BODY: Final = b'"' + b"x" * 1022 + b'"'
-"""A message body of 1 KB."""
+BODY_SIZE: Final = 1024
+"""Bytes of the body of a message."""
+
+_POOL: Final = 256
+
+
+def bodies(size: int, count: int = _POOL) -> list[bytes]:
+    """Return message bodies of that many bytes: JSON strings of random letters.
+
+    They do not compress, as the disk would profit from that. So many that none comes again
+    within the window of a compressor. The same in each run.
+    """
+    random = Random(size)
+    text = [urlsafe_b64encode(random.randbytes(size))[: size - 2] for _ in range(count)]
+    return [b'"' + each + b'"' for each in text]
+
+
+BODIES: Final = bodies(BODY_SIZE)
 
 TTL: Final = 24 * 3600
 """Life of the messages in seconds: nothing expires while it is measured."""
@@ -33,9 +54,11 @@ CLAIM_TTL: Final = 3600
 GRACE: Final = 60
 
 FILL_BATCH: Final = 1000
+FILL_BYTES: Final = 4 * 1024**2
+"""The most of messages, and of bytes, that a queue is filled with at once."""
 
 Work = Iterator[bool]
-"""One operation on a store per step, without end; tells whether its answer was the right one."""
+"""One operation per step, without end; tells whether its answer was the right one."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +89,33 @@ class Case:
     taken: int = 0
     cycle: bool = False
 
-    def messages(self, seconds: int) -> int:
-        """Return how many messages the queue needs for a load of that many seconds."""
-        return self.fill + self.taken * seconds
+    def messages(self, seconds: int, speed: float = 1.0) -> int:
+        """Return how many messages the queue needs for a load of that many seconds.
+
+        `speed` is how fast the contender is at most, as a share of the fastest.
+        """
+        return self.fill + int(self.taken * seconds * speed)
 
 
-def fill(store: Store, count: int) -> None:
-    """Make the queue, with this many messages."""
-    store.queues.create(PROJECT, QUEUE)
-    for start in range(0, count, FILL_BATCH):
-        batch = [NewMessage(TTL, BODY)] * min(FILL_BATCH, count - start)
-        store.messages.post(PROJECT, QUEUE, CLIENT, batch)
+def fill(
+    store: Store,
+    count: int,
+    *,
+    project: str = PROJECT,
+    queue: str = QUEUE,
+    pool: Sequence[bytes] = BODIES,
+) -> None:
+    """Make a queue, with this many messages."""
+    store.queues.create(project, queue)
+    messages = _messages(pool)
+    largest = min(FILL_BATCH, max(1, FILL_BYTES // len(pool[0])))
+    for start in range(0, count, largest):
+        batch = list(islice(messages, min(largest, count - start)))
+        store.messages.post(project, queue, CLIENT, batch)
+
+
+def _messages(pool: Sequence[bytes] = BODIES) -> Iterator[NewMessage]:
+    return (NewMessage(TTL, body) for body in cycle(pool))
 
 
 def _health(store: Store) -> Work:
@@ -100,9 +139,10 @@ def _list(store: Store) -> Work:
 
 def _post(size: int) -> Callable[[Store], Work]:
     def work(store: Store) -> Work:
-        messages = [NewMessage(TTL, BODY)] * size
+        messages = _messages()
         while True:
-            yield len(store.messages.post(PROJECT, QUEUE, CLIENT, messages)) == size
+            batch = list(islice(messages, size))
+            yield len(store.messages.post(PROJECT, QUEUE, CLIENT, batch)) == size
 
     return work
 
@@ -118,9 +158,10 @@ def _claim(size: int) -> Callable[[Store], Work]:
 
 def _cycle(size: int) -> Callable[[Store], Work]:
     def work(store: Store) -> Work:
-        messages = [NewMessage(TTL, BODY)] * size
+        messages = _messages()
         while True:
-            yield len(store.messages.post(PROJECT, QUEUE, CLIENT, messages)) == size
+            batch = list(islice(messages, size))
+            yield len(store.messages.post(PROJECT, QUEUE, CLIENT, batch)) == size
             claim = store.claims.create(PROJECT, QUEUE, ttl=CLAIM_TTL, grace=GRACE, limit=size)
             yield claim is not None and len(claim.messages) == size
             ids = [message.id for message in claim.messages] if claim else []
@@ -146,7 +187,8 @@ def _cycle_load(size: int) -> Load:
 
 
 def _post_body(size: int) -> str:
-    return json.dumps([{"ttl": TTL, "body": json.loads(BODY)}] * size)
+    """Return the body of a post; the scripts of wrk put random letters for each x."""
+    return json.dumps([{"ttl": TTL, "body": "x" * (BODY_SIZE - 2)}] * size)
 
 
 _CLAIM_BODY = json.dumps({"ttl": CLAIM_TTL, "grace": GRACE})

@@ -1,33 +1,20 @@
 """Who is measured: each contender takes a case and gives one measurement of it."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from msgspec.structs import replace
-
-from bench import machine, threads, wrk
-from bench.cases import EMPTY_LOAD, HEADERS, QUEUE_PATH, Case, Load, fill
-from bench.report import Measurement
-from bench.servers import Server, serve
+from bench import mongodb
+from bench.cases import EMPTY_LOAD, HEADERS, PROJECT, Case, Load, fill
+from bench.measure import Plan, case_of_server, load_of_server, work_of_threads
+from bench.results import Measurement
+from bench.servers import free_port, serve, server_options
 from marconi_server.storage.sqlite.driver import SQLiteOptions, SQLiteStore
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a case is measured; times in seconds."""
-
-    connections: int
-    seconds: int
-    warm_up: int
-    workers: int
-    threads: int
-    load_threads: int
-    timeout: int
-
+from tests.keystone.authenticated import configuration
+from tests.keystone.identity import Identity
+from tests.keystone.server import KeystoneServer
 
 Contender = Callable[[Case, Plan, Path], Measurement]
 """Measures a case once, with files in an empty folder of its own."""
@@ -39,124 +26,113 @@ def marconi(case: Case, plan: Plan, folder: Path) -> Measurement:
     with _filled(database, case, plan):
         pass  # the server opens the file by itself
     with serve("marconi_server", _options(database, plan), folder / "server.log") as server:
-        if not case.cycle:
-            return _measure(server, case.load, plan)
-        return _measure_cycle(server, case.load, plan)
+        return case_of_server(server, case, plan)
 
 
-def empty(_case: Case, plan: Plan, folder: Path) -> Measurement:
-    """Measure the empty responder under the worker class and the settings of the product."""
-    options = _options(folder / "unused.db", plan)
+def keystone(case: Case, plan: Plan, folder: Path) -> Measurement:
+    """Measure the same server with a real Keystone, which it asks about the one token once."""
+    with KeystoneServer(folder) as running:
+        identity = Identity(running.url)
+        user, project = identity.anybody()
+        headers = HEADERS | {"X-Auth-Token": identity.token(user, project)}
+        del headers["X-Project-Id"]  # which is that of the token
+        with _filled(folder / "marconi.db", case, plan, project.id):
+            pass
+        config = folder / "marconi.conf"
+        config.write_text(configuration(identity, folder))
+        options = ["--config-file", str(config), *server_options(plan.workers, plan.threads)]
+        with serve("marconi_server", options, folder / "server.log") as server:
+            return case_of_server(server, case, plan, headers)
+
+
+def empty(*more_options: str) -> Contender:
+    """Return the empty responder as a contender, under the settings of the product."""
+
+    def measure(_case: Case, plan: Plan, folder: Path) -> Measurement:
+        return _storeless(EMPTY_LOAD, plan, folder, *more_options)
+
+    return measure
+
+
+def api(case: Case, plan: Plan, folder: Path) -> Measurement:
+    """Measure the product with a store that does nothing."""
+    return _storeless(case.load, plan, folder, "--api")
+
+
+def _storeless(load: Load, plan: Plan, folder: Path, *more_options: str) -> Measurement:
+    """Measure what does without a store, under the settings of the product."""
+    options = [*_options(folder / "unused.db", plan), *more_options]
     with serve("bench.empty", options, folder / "server.log") as server:
-        return _measure(server, EMPTY_LOAD, plan)
+        return load_of_server(server, load, plan)
 
 
-def gthread(_case: Case, plan: Plan, folder: Path) -> Measurement:
-    """Measure the empty responder under gunicorn's own threaded worker."""
-    options = [*_options(folder / "unused.db", plan), "--worker-class", "gthread"]
-    with serve("bench.empty", options, folder / "server.log") as server:
-        return _measure(server, EMPTY_LOAD, plan)
+def gunicorn(case: Case, plan: Plan, folder: Path) -> Measurement:
+    """Measure the product under gunicorn's own threaded worker."""
+    options = ["--bind", "127.0.0.1:0", "--worker-class", "gthread", "--no-control-socket"]
+    options += ["--workers", str(plan.workers), "--threads", str(plan.threads)]
+    return _under(case, plan, folder, "gunicorn", options)
+
+
+def granian(case: Case, plan: Plan, folder: Path) -> Measurement:
+    """Measure the product under granian, which is written in Rust."""
+    options = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", str(free_port())]
+    options += ["--workers", str(plan.workers), "--blocking-threads", str(plan.threads)]
+    return _under(case, plan, folder, "granian", options)
+
+
+def _under(
+    case: Case, plan: Plan, folder: Path, module: str, options: Sequence[str]
+) -> Measurement:
+    """Measure the WSGI application of the product, on SQLite, under another server."""
+    database, config = folder / "marconi.db", folder / "marconi.conf"
+    with _filled(database, case, plan):
+        pass
+    config.write_text(
+        f"[drivers]\nstorage = sqlite\n[{SQLiteOptions.GROUP}]\ndatabase = {database}\n"
+    )
+    arguments = [*options, "marconi_server.wsgi:application"]
+    environment = {"MARCONI_CONFIG_FILE": str(config)}
+    with serve(module, arguments, folder / "server.log", environment) as server:
+        return case_of_server(server, case, plan)
 
 
 def store(case: Case, plan: Plan, folder: Path) -> Measurement:
-    """Measure the storage driver alone, in threads of this process.
-
-    As many as a worker has, or as there are connections if these are fewer.
-    """
-    count = min(plan.threads, plan.connections)
+    """Measure the driver of SQLite alone, in threads of this process."""
     with _filled(folder / "marconi.db", case, plan) as opened:
-        threads.run(opened, case.work, threads=count, seconds=plan.warm_up)
-        busy = machine.busy_cpu()
-        outcome = threads.run(opened, case.work, threads=count, seconds=plan.seconds)
-        busy = machine.busy_cpu() - busy
-    requests = len(outcome.latencies)
-    return Measurement(
-        requests=requests,
-        seconds=outcome.seconds,
-        p50=outcome.percentile(50) * 1e3,
-        p99=outcome.percentile(99) * 1e3,
-        errors=outcome.errors,
-        complaint=outcome.complaint,
-        server_cpu=outcome.cpu / max(requests, 1),
-        load_cpu=None,
-        others=machine.others_share(busy, outcome.cpu, outcome.seconds),
-    )
+        return work_of_threads(partial(case.work, opened), plan)
 
 
 CONTENDERS: Final[dict[str, Contender]] = {
-    "empty": empty,
-    "gthread": gthread,
+    "empty": empty(),
+    "empty-threads": empty("--in-threads"),
+    "gthread": empty("--worker-class", "gthread"),
+    "api": api,
     "marconi": marconi,
+    "gunicorn": gunicorn,
+    "granian": granian,
+    "keystone": keystone,
     "store": store,
+    "mongodb": mongodb.mongodb,
+    "mongodb-store": mongodb.mongodb_store,
+    "pymongo": mongodb.pymongo,
 }
+
+ON_MONGODB: Final = frozenset({"mongodb", "mongodb-store", "pymongo"})
+"""Those that need MongoDB."""
+
+AT_FIXED_RATES: Final = frozenset({"marconi", "keystone", "mongodb"})
+"""Those of which it matters how long answers take while there is time to spare: the product."""
 
 
 @contextmanager
-def _filled(database: Path, case: Case, plan: Plan) -> Iterator[SQLiteStore]:
+def _filled(
+    database: Path, case: Case, plan: Plan, project: str = PROJECT
+) -> Iterator[SQLiteStore]:
     """Open a new store with the messages that the case needs."""
     with closing(SQLiteStore.open(SQLiteOptions(database=str(database)))) as opened:
-        fill(opened, case.messages(plan.warm_up + plan.seconds))
+        fill(opened, case.messages(plan.all_seconds), project=project)
         yield opened
 
 
 def _options(database: Path, plan: Plan) -> list[str]:
-    return [
-        "--embedded",
-        str(database),
-        "--workers",
-        str(plan.workers),
-        "--threads",
-        str(plan.threads),
-    ]
-
-
-def _measure(server: Server, load: Load, plan: Plan) -> Measurement:
-    log = server.log()
-    warm_up, _ = _load(server, load, plan, plan.warm_up)
-    busy, server_cpu = machine.busy_cpu(), server.cpu()
-    outcome, load_cpu = _load(server, load, plan, plan.seconds)
-    busy, server_cpu = machine.busy_cpu() - busy, server.cpu() - server_cpu
-    requests = max(outcome.requests, 1)
-    # A server that is well has nothing to say: no fault, no worker that ended.
-    news = server.log()[len(log) :]
-    return Measurement(
-        requests=outcome.requests,
-        seconds=outcome.microseconds / 1e6,
-        p50=outcome.p50 / 1e3,
-        p99=outcome.p99 / 1e3,
-        errors=warm_up.errors + outcome.errors + (news != ""),
-        complaint=warm_up.complaint or outcome.complaint or news,
-        server_cpu=server_cpu / requests,
-        load_cpu=load_cpu / requests,
-        others=machine.others_share(busy, server_cpu + load_cpu, outcome.microseconds / 1e6),
-    )
-
-
-def _load(server: Server, load: Load, plan: Plan, seconds: int) -> tuple[wrk.Outcome, float]:
-    return wrk.run(
-        server.url,
-        load,
-        connections=plan.connections,
-        threads=plan.load_threads,
-        seconds=seconds,
-        timeout=plan.timeout,
-    )
-
-
-def _measure_cycle(server: Server, load: Load, plan: Plan) -> Measurement:
-    """Measure a cycle, and find empty claims by what they leave behind.
-
-    At the end of a load each connection may leave the messages of the one cycle that it was
-    in. A claim that came back empty leaves those of one more.
-    """
-    measured = _measure(server, load, plan)
-    stats = json.loads(server.get(f"{QUEUE_PATH}/stats", HEADERS))
-    size = int(load.arguments[-1])
-    lost = stats["messages"]["total"] // size - 2 * plan.connections  # warm-up and measurement
-    if lost <= 0:
-        return measured
-    return replace(
-        measured,
-        errors=measured.errors + lost,
-        complaint=measured.complaint or f"{lost} claims were empty",
-    )
+    return ["--embedded", str(database), *server_options(plan.workers, plan.threads)]

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import sqlite3
 import subprocess
 import tempfile
@@ -18,6 +19,9 @@ _BUSY: Final = (0, 1, 2, 5, 6, 7)
 
 _WRITES: Final = 50
 
+_PACKAGES: Final = ("falcon", "gunicorn", "gunicorn_h1c", "msgspec", "pymongo")
+"""What the server is made of."""
+
 
 def describe(folder: Path) -> dict[str, str]:
     """Describe the machine, the programs, and the disk of a folder, by name."""
@@ -29,7 +33,7 @@ def describe(folder: Path) -> dict[str, str]:
         "load average before": f"{one:.2f}, {five:.2f}, {fifteen:.2f}",
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
-        **{name: version(name) for name in ("falcon", "gunicorn", "gunicorn_h1c", "msgspec")},
+        **{name: version(name) for name in _PACKAGES},
         "commit": _output("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
     }
 
@@ -44,6 +48,12 @@ def busy_cpu() -> float:
     first = Path("/proc/stat").read_text().splitlines()[0]
     figures = first.split()[1:]
     return sum(int(figures[number]) for number in _BUSY) * TICK
+
+
+def children_cpu() -> float:
+    """Return the seconds of CPU of all processes that this one has waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def others_share(busy: float, own: float, seconds: float) -> float:

@@ -1,88 +1,11 @@
-"""From measurements to rows, and from rows to the table and the files."""
+"""What people read of a contest: its tables."""
 
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Final
 
-import msgspec
-
-BASELINE: Final = "empty"
-"""The contender that all others are compared with."""
-
-
-class Measurement(msgspec.Struct, frozen=True):
-    """One run of one case by one contender.
-
-    `requests` were answered rightly or wrongly in `seconds`; `p50` and `p99` are
-    latencies in milliseconds; `errors` counts wrong answers, failed connections and timeouts, and
-    `complaint` shows one. `server_cpu` and `load_cpu` are seconds of CPU per request, of all
-    processes of the server and of the load tool; without a load tool of its own, the latter
-    is `None` and part of the former. `others` is the share of all the machine's CPU that went to
-    other processes meanwhile: 0 on a quiet machine.
-    """
-
-    requests: int
-    seconds: float
-    p50: float
-    p99: float
-    errors: int
-    complaint: str
-    server_cpu: float
-    load_cpu: float | None
-    others: float
-
-    @property
-    def rate(self) -> float:
-        """Requests per second."""
-        return self.requests / self.seconds
-
-
-class Row(msgspec.Struct, frozen=True):
-    """All rounds of one case by one contender at one number of connections, in order."""
-
-    case: str
-    connections: int
-    contender: str
-    rounds: list[Measurement]
-
-    @property
-    def errors(self) -> int:
-        """The errors of all rounds; any makes the row invalid."""
-        return sum(each.errors for each in self.rounds)
-
-    def median(self, value: Callable[[Measurement], float]) -> float:
-        """Return the median of a value over the rounds."""
-        return median(map(value, self.rounds))
-
-
-class Result(msgspec.Struct, frozen=True):
-    """All of one run of the benchmark: when, on what, how, and what came out."""
-
-    started: str
-    command: str
-    conditions: dict[str, str]
-    rows: list[Row]
-
-
-def ratio(row: Row, rows: Iterable[Row]) -> float | None:
-    """Return the rate of a row as a share of that of the empty responder in the same run.
-
-    The median of the shares round by round, as the machine may be slower in one round than in
-    another. `None` if there is nothing valid to compare.
-    """
-    for other in rows:
-        if (other.case, other.connections, other.contender) == (
-            row.case,
-            row.connections,
-            BASELINE,
-        ):
-            if row.errors or other.errors:
-                return None
-            pairs = zip(row.rounds, other.rounds, strict=True)
-            return median(mine.rate / its.rate for mine, its in pairs)
-    return None
-
+from bench.results import BASELINE, Contest, Row, ratio
+from bench.tables import page, table
 
 _HEAD: Final = (
     "case",
@@ -95,52 +18,125 @@ _HEAD: Final = (
     "p99 ms",
     "errors",
     "server CPU µs",
+    "database CPU µs",
     "load CPU µs",
     "others",
-    f"of {BASELINE}",
 )
-_WORDS: Final = (_HEAD.index("case"), _HEAD.index("contender"))
-"""Columns that are aligned to the left; all others are figures."""
+_HEAD_AT_RATES: Final = (
+    "case",
+    "connections",
+    "contender",
+    "of its maximum",
+    "asked/s",
+    "requests/s",
+    "p50 ms",
+    "p99 ms",
+    "worst p99 ms",
+    "errors",
+    "server CPU µs",
+    "load CPU µs",
+    "others",
+)
+_WORDS: Final = ("case", "contender")
+
+_HELD: Final = 0.95
+"""The share of the requests that were due which have to be answered, for a rate that was held."""
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Return the rows as a Markdown table, aligned for reading as it is."""
-    lines = [_HEAD, *(_cells(row, rows) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rule = [
-        "-" * width if number in _WORDS else "-" * (width - 1) + ":"
-        for number, width in enumerate(widths)
-    ]
-    return "\n".join(
-        "| "
-        + " | ".join(
-            cell.ljust(width) if number in _WORDS else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(line, widths, strict=True))
+def rates(rows: Sequence[Row], baseline: str = BASELINE) -> str:
+    """Return the table of how much each contender does."""
+    lines = [_cells(row, rows, baseline) for row in rows if row.percent is None]
+    return table((*_HEAD, f"of {baseline}"), lines, _WORDS)
+
+
+def overview(rows: Sequence[Row], baseline: str = BASELINE) -> str:
+    """Return rates and shares with a column for each contender, for each number of connections."""
+    parts = []
+    full = [row for row in rows if row.percent is None]
+    for connections in dict.fromkeys(row.connections for row in full):
+        of_these = [row for row in full if row.connections == connections]
+        contenders = list(dict.fromkeys(row.contender for row in of_these))
+        cells = {(row.case, row.contender): _overview_cell(row, rows, baseline) for row in of_these}
+        lines = [
+            [case, *(cells.get((case, contender), "-") for contender in contenders)]
+            for case in dict.fromkeys(row.case for row in of_these)
+        ]
+        plural = "s" if connections > 1 else ""
+        unit = (
+            f"Requests a second at {connections} connection{plural}"
+            f" (and the share of `{baseline}`):"
         )
-        + " |"
-        for line in (lines[0], rule, *lines[1:])
-    )
+        parts.append(f"{unit}\n\n{table(['case', *contenders], lines, ('case',))}")
+    return "\n\n".join(parts)
 
 
-def _cells(row: Row, rows: Sequence[Row]) -> tuple[str, ...]:
-    rates = [each.rate for each in row.rounds]
-    loads = [each.load_cpu for each in row.rounds if each.load_cpu is not None]
-    share = ratio(row, rows)
+def _overview_cell(row: Row, rows: Sequence[Row], baseline: str) -> str:
+    share = ratio(row, rows, baseline)
+    if row.errors:
+        return "invalid"
+    return f"{row.rate:,.0f}" + ("" if share is None else f" ({share:.0%})")
+
+
+def latencies(rows: Sequence[Row]) -> str:
+    """Return the table of latencies at fixed rates; nothing if there are none."""
+    lines = [_cells_at_rate(row) for row in rows if row.percent is not None]
+    return table(_HEAD_AT_RATES, lines, _WORDS) if lines else ""
+
+
+def _cells(row: Row, rows: Sequence[Row], baseline: str) -> tuple[str, ...]:
+    share = ratio(row, rows, baseline)
     return (
         row.case,
         str(row.connections),
         row.contender,
-        f"{median(rates):,.0f}",
-        f"{min(rates):,.0f}",
-        f"{max(rates):,.0f}",
+        f"{row.rate:,.0f}",
+        f"{min(each.rate for each in row.rounds):,.0f}",
+        f"{max(each.rate for each in row.rounds):,.0f}",
         f"{row.median(lambda each: each.p50):.2f}",
         f"{row.median(lambda each: each.p99):.2f}",
         str(row.errors),
-        f"{row.median(lambda each: each.server_cpu) * 1e6:.1f}",
-        f"{median(loads) * 1e6:.1f}" if loads else "-",
-        f"{max(each.others for each in row.rounds):.0%}",
+        _microseconds(each.server_cpu for each in row.rounds),
+        _microseconds(each.database_cpu for each in row.rounds),
+        _microseconds(each.load_cpu for each in row.rounds),
+        _others(row),
         "invalid" if row.errors else "-" if share is None else f"{share:.0%}",
     )
+
+
+def _cells_at_rate(row: Row) -> tuple[str, ...]:
+    held = held_rate(row)
+    return (
+        row.case,
+        str(row.connections),
+        row.contender,
+        f"{row.percent}%",
+        f"{row.asked:,.0f}",
+        f"{row.rate:,.0f}",
+        f"{row.median(lambda each: each.p50):.2f}" if held else "not held",
+        f"{row.median(lambda each: each.p99):.2f}" if held else "not held",
+        f"{max(each.p99 for each in row.rounds):.2f}" if held else "not held",
+        str(row.errors),
+        _microseconds(each.server_cpu for each in row.rounds),
+        _microseconds(each.load_cpu for each in row.rounds),
+        _others(row),
+    )
+
+
+def held_rate(row: Row) -> bool:
+    """Tell whether a row at a fixed rate got its answers at that rate; else latencies say little.
+
+    They then grow for as long as the measurement lasts.
+    """
+    return row.asked is not None and row.rate >= row.asked * _HELD
+
+
+def _microseconds(seconds: Iterable[float | None]) -> str:
+    known = [each for each in seconds if each is not None]
+    return f"{median(known) * 1e6:.1f}" if known else "-"
+
+
+def _others(row: Row) -> str:
+    return f"{max(each.others for each in row.rounds):.0%}"
 
 
 def complaints(rows: Iterable[Row]) -> list[str]:
@@ -153,23 +149,13 @@ def complaints(rows: Iterable[Row]) -> list[str]:
     ]
 
 
-def markdown(result: Result) -> str:
-    """Return the report that people read."""
-    parts = [
-        f"# {result.started}",
-        f"`{result.command}`",
-        "\n".join(f"* {name}: {value}" for name, value in result.conditions.items()),
-        table(result.rows),
-    ]
-    if invalid := complaints(result.rows):
-        parts.append("Invalid rows:\n\n" + "\n".join(f"* {line}" for line in invalid))
-    return "\n\n".join(parts) + "\n"
-
-
-def write(result: Result, folder: Path) -> Path:
-    """Write the report as Markdown and as JSON; return the path of the former."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{result.started.replace(':', '')}.md"
-    path.write_text(markdown(result), "utf-8")
-    path.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
-    return path
+def markdown(result: Contest) -> str:
+    """Return the report of a contest."""
+    at_rates = latencies(result.rows)
+    invalid = "\n".join(f"* {line}" for line in complaints(result.rows))
+    return page(
+        result,
+        rates(result.rows, result.baseline),
+        at_rates and "Latency at fixed rates:\n\n" + at_rates,
+        invalid and "Invalid rows:\n\n" + invalid,
+    )

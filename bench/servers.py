@@ -3,14 +3,16 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -44,6 +46,14 @@ class Server:
         """Return the seconds of CPU that its living processes have used."""
         return group_cpu(self.group)
 
+    def workers(self) -> list[int]:
+        """Return the process ids of the workers, in order."""
+        return sorted(number for number, _ in _members(self.group) if number != self.group)
+
+    def workers_memory(self) -> list[int]:
+        """Return the bytes of memory that each worker has, in the order of their process ids."""
+        return [_resident(number) for number in self.workers()]
+
     def log(self) -> str:
         """Return what it has written so far."""
         return self.log_file.read_text(errors="replace")
@@ -67,9 +77,26 @@ class Server:
             connection.close()
 
 
+def server_options(workers: int, threads: int) -> list[str]:
+    """Return the options of our server: a free port, so many processes and threads of each."""
+    return ["--port", "0", "--workers", str(workers), "--threads", str(threads)]
+
+
+def free_port() -> int:
+    """Return a port that is free now, for what cannot find one itself."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
 @contextmanager
-def serve(module: str, arguments: Sequence[str], log: Path) -> Iterator[Server]:
-    """Run `python -m module` on a free port, and kill it at the end, whatever happens.
+def serve(
+    module: str,
+    arguments: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Server]:
+    """Run `python -m module`, with more in its environment, and kill it at the end in any case.
 
     Begins when the server answers and its processes have come to rest. They are killed and
     not asked to stop: their database is thrown away as well.
@@ -78,8 +105,9 @@ def serve(module: str, arguments: Sequence[str], log: Path) -> Iterator[Server]:
     """
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, "--port", "0", *arguments],
+            [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
+            env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -131,7 +159,12 @@ def _wait(process: "subprocess.Popen[bytes]", log: Path) -> Server:
 
 def group_cpu(group: int) -> float:
     """Return the seconds of CPU that the living processes of a process group have used."""
-    ticks = 0
+    # utime and stime, see proc(5)
+    return sum(int(fields[11]) + int(fields[12]) for _, fields in _members(group)) * TICK
+
+
+def _members(group: int) -> Iterator[tuple[int, list[str]]]:
+    """Give the id of each living process of a group, and what /proc says of it from its state."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             # pid (name) state parent group ...; the name may hold blanks and parentheses
@@ -139,5 +172,9 @@ def group_cpu(group: int) -> float:
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended meanwhile
         if int(fields[2]) == group:
-            ticks += int(fields[11]) + int(fields[12])  # utime and stime, see proc(5)
-    return ticks * TICK
+            yield int(stat.parent.name), fields
+
+
+def _resident(process: int) -> int:
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

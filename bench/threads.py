@@ -1,4 +1,4 @@
-"""Load on a store by threads of this process, without HTTP."""
+"""Load by threads of this process, without HTTP."""
 
 import threading
 import time
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from statistics import quantiles
 from typing import Final
 
+from pymongo.errors import PyMongoError
+
 from bench.cases import Work
-from marconi_server.storage.contract import Store
 from marconi_server.storage.errors import StorageError
 
 _START_SECONDS: Final = 30.0
@@ -17,11 +18,10 @@ _START_SECONDS: Final = 30.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the threads did; latencies in seconds, `cpu` the seconds of CPU of all of it."""
+    """What the threads did; latencies in seconds."""
 
     latencies: list[float]
     seconds: float
-    cpu: float
     errors: int
     complaint: str
 
@@ -32,20 +32,20 @@ class Outcome:
         return quantiles(self.latencies, n=100, method="inclusive")[percent - 1]
 
 
-def run(store: Store, work: Callable[[Store], Work], *, threads: int, seconds: float) -> Outcome:
-    """Work on a store from that many threads."""
+def run(work: Callable[[], Work], *, threads: int, seconds: float) -> Outcome:
+    """Work from that many threads; `work` is called in each for its steps."""
     barrier = threading.Barrier(threads, timeout=_START_SECONDS)
 
     def one() -> tuple[list[float], str]:
         latencies: list[float] = []
-        steps = work(store)
+        steps = work()
         barrier.wait()
         start = time.perf_counter()
         end = start + seconds
         while start < end:
             try:
                 right = next(steps)
-            except StorageError as error:
+            except (StorageError, PyMongoError) as error:
                 return latencies, str(error)
             stop = time.perf_counter()
             if not right:
@@ -54,7 +54,6 @@ def run(store: Store, work: Callable[[Store], Work], *, threads: int, seconds: f
             start = stop
         return latencies, ""
 
-    cpu = time.process_time()
     begin = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(one) for _ in range(threads)]
@@ -63,7 +62,6 @@ def run(store: Store, work: Callable[[Store], Work], *, threads: int, seconds: f
     return Outcome(
         latencies=[latency for latencies, _ in outcomes for latency in latencies],
         seconds=time.perf_counter() - begin,
-        cpu=time.process_time() - cpu,
         errors=len(complaints),
         complaint=complaints[0] if complaints else "",
     )

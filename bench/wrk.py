@@ -1,15 +1,17 @@
 """Load over HTTP by wrk."""
 
 import os
-import resource
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from bench.cases import HEADERS, Load
+from bench import machine
+from bench.cases import Load
+from bench.outcome import Outcome
 from bench.servers import BenchError
 
 LUA: Final = Path(__file__).resolve().parent / "lua"
@@ -17,42 +19,6 @@ LUA: Final = Path(__file__).resolve().parent / "lua"
 MISSING: Final = "wrk is missing; install it: apt-get install wrk"
 
 _GRACE_SECONDS: Final = 30.0
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """The line that `lua/outcome.lua` prints at the end.
-
-    `p50` and `p99` are microseconds. `wrong` counts answers with another status than
-    expected, `first_wrong` shows one; `unanswered` counts failures of connections.
-    """
-
-    requests: int
-    microseconds: int
-    p50: int
-    p99: int
-    wrong: int
-    first_wrong: str
-    unanswered: int
-    timeouts: int
-
-    @property
-    def errors(self) -> int:
-        """Everything that makes a measurement invalid; no answer at all is an error too."""
-        return self.wrong + self.unanswered + self.timeouts + (self.requests == 0)
-
-    @property
-    def complaint(self) -> str:
-        """What went wrong in words; empty if nothing did."""
-        parts = []
-        if self.wrong:
-            parts.append(f"{self.wrong} wrong answers, such as: {self.first_wrong}")
-        if self.unanswered:
-            parts.append(f"{self.unanswered} failed connections")
-        if self.timeouts:
-            parts.append(f"{self.timeouts} timeouts")
-        if not self.requests:
-            parts.append("no answers")
-        return "; ".join(parts)
 
 
 def available() -> bool:
@@ -72,7 +38,14 @@ def parse(output: str) -> Outcome:
 
 
 def run(
-    url: str, load: Load, *, connections: int, threads: int, seconds: int, timeout: int
+    url: str,
+    load: Load,
+    headers: Mapping[str, str],
+    *,
+    connections: int,
+    threads: int,
+    seconds: int,
+    timeout: int,
 ) -> tuple[Outcome, float]:
     """Put load on a server; return the outcome and the seconds of CPU that wrk used.
 
@@ -82,10 +55,10 @@ def run(
     """
     command = ["wrk", "-t", str(threads), "-c", str(connections), "-d", f"{seconds}s"]
     command += ["--timeout", f"{timeout}s", "-s", str(LUA / load.script)]
-    for name, value in HEADERS.items():
+    for name, value in headers.items():
         command += ["-H", f"{name}: {value}"]
     command += [url + load.path, "--", *load.arguments]
-    before = _children_cpu()
+    before = machine.children_cpu()
     try:
         done = subprocess.run(
             command,
@@ -102,10 +75,4 @@ def run(
         raise BenchError(f"wrk did not end in time: {error}") from error
     if done.returncode != 0:
         raise BenchError(f"wrk ended with status {done.returncode}:\n{done.stdout}")
-    return parse(done.stdout), _children_cpu() - before
-
-
-def _children_cpu() -> float:
-    """Return the seconds of CPU of all children that were waited for."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    return parse(done.stdout), machine.children_cpu() - before

@@ -8,13 +8,14 @@
 -- it by the messages that are left over.
 
 local note_wrong = require "outcome"
+local in_turn = require "bodies"
 local post, claim
 local size
 local claims_due, deletions_due, deletions_sent = 0, {}, 0
 
 function init(arguments)
     local path = wrk.path
-    post = wrk.format("POST", path .. "/messages", nil, arguments[1])
+    post = in_turn("POST", path .. "/messages", arguments[1])
     size = tonumber(arguments[3])
     claim = wrk.format("POST", path .. "/claims?limit=" .. size, nil, arguments[2])
 end
@@ -27,7 +28,7 @@ function request()
         claims_due = claims_due - 1
         return claim
     end
-    return post
+    return post()
 end
 
 -- The path that deletes what a claim answered with.

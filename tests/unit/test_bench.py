@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ import msgspec
 import pytest
 
 from bench import __main__ as command
-from bench import contenders, machine, report, servers, threads, wrk
+from bench import contenders, machine, options, report, results, servers, threads, wrk
 from bench.cases import CASES, Case, fill
-from bench.contenders import Plan
-from bench.report import Measurement, Result, Row
+from bench.measure import Plan
+from bench.outcome import Outcome
+from bench.results import Contest, Measurement, Row
 from bench.servers import BenchError
 from marconi_server.storage.sqlite.driver import SQLiteOptions, SQLiteStore
 
@@ -59,7 +61,7 @@ def row(contender: str, *rounds: Measurement, name: str = "post1", connections: 
 
 def test_the_outcome_is_the_line_of_json_behind_what_wrk_prints_itself() -> None:
     outcome = wrk.parse(f"Running 2s test\n  300 requests in 2.00s\n{OUTCOME}\n")
-    assert outcome == wrk.Outcome(300, 2_000_000, 1500, 9000, 0, "", 0, 0)
+    assert outcome == Outcome(300, 2_000_000, 1500, 9000, 0, "", 0, 0)
     assert (outcome.errors, outcome.complaint) == (0, "")
 
 
@@ -91,7 +93,7 @@ def test_a_share_compares_round_with_round() -> None:
     # The second round met a machine at half its speed; the shares do not show it.
     mine = row("marconi", measurement(60), measurement(30), measurement(66))
     rows = [row("empty", measurement(100), measurement(50), measurement(110)), mine]
-    assert report.ratio(mine, rows) == pytest.approx(0.6)
+    assert results.ratio(mine, rows) == pytest.approx(0.6)
 
 
 def test_a_share_is_of_the_same_case_at_the_same_number_of_connections() -> None:
@@ -100,8 +102,8 @@ def test_a_share_is_of_the_same_case_at_the_same_number_of_connections() -> None
         row("empty", measurement(100), name="post10"),
         row("empty", measurement(100), connections=8),
     ]
-    assert report.ratio(mine, [mine, *others]) is None
-    assert report.ratio(mine, [mine, *others, row("empty", measurement(80))]) == 0.75
+    assert results.ratio(mine, [mine, *others]) is None
+    assert results.ratio(mine, [mine, *others, row("empty", measurement(80))]) == 0.75
 
 
 @pytest.mark.parametrize("broken", ["empty", "marconi"])
@@ -109,7 +111,7 @@ def test_there_is_no_share_of_or_for_an_invalid_row(broken: str) -> None:
     rows = [
         row(name, measurement(100, errors=int(name == broken))) for name in ("empty", "marconi")
     ]
-    assert report.ratio(rows[1], rows) is None
+    assert results.ratio(rows[1], rows) is None
 
 
 def test_the_table_shows_median_extremes_and_share() -> None:
@@ -118,7 +120,7 @@ def test_the_table_shows_median_extremes_and_share() -> None:
         row("store", *[measurement(20_000, load_cpu=None, others=0.25)] * 3),
         row("marconi", measurement(5400), measurement(6000), measurement(7000, errors=2)),
     ]
-    lines = report.table(rows).splitlines()
+    lines = report.rates(rows).splitlines()
     assert len({len(line) for line in lines}) == 1
     head, _, empty, store, marconi = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in lines
@@ -134,6 +136,7 @@ def test_the_table_shows_median_extremes_and_share() -> None:
         "p99 ms": "9.00",
         "errors": "0",
         "server CPU µs": "25.0",
+        "database CPU µs": "-",
         "load CPU µs": "8.0",
         "others": "0%",
         "of empty": "100%",
@@ -143,16 +146,38 @@ def test_the_table_shows_median_extremes_and_share() -> None:
     assert marconi[-1] == "invalid"
 
 
+def test_any_contender_may_be_the_baseline() -> None:
+    rows = [row("empty", measurement(200)), row("marconi", measurement(100))]
+    rows.append(row("keystone", measurement(90)))
+    head, _, *lines = report.rates(rows, "marconi").splitlines()
+    assert head.rstrip(" |").endswith("of marconi")
+    shares = [line.strip("| ").rpartition("|")[2].strip() for line in lines]
+    assert shares == ["200%", "100%", "90%"]
+
+
 def test_a_report_says_what_it_was_and_keeps_every_round(tmp_path: Path) -> None:
     broken = row("marconi", measurement(), measurement(errors=1, complaint="204 once"))
-    result = Result("2026-01-02T03:04:05Z", "python -m bench", {"cores": "2"}, [broken])
-    path = report.write(result, tmp_path / "results")
-    assert path.name == "2026-01-02T030405Z.md"
+    result = Contest(
+        started="2026-01-02T03:04:05Z",
+        command="python -m bench",
+        conditions={"cores": "2"},
+        rows=[broken],
+        baseline="store",
+    )
+    path = results.write(result, "contest", report.markdown(result), tmp_path / "results")
+    assert path.name == "2026-01-02T030405Z-contest.md"
     text = path.read_text("utf-8")
-    for part in ("`python -m bench`", "* cores: 2", "| post1 ", "204 once", "32 connections"):
+    for part in (
+        "`python -m bench`",
+        "* cores: 2",
+        "| post1 ",
+        "204 once",
+        "32 connections",
+        "of store",
+    ):
         assert part in text
-    stored = msgspec.json.decode(path.with_suffix(".json").read_bytes(), type=Result)
-    assert stored == result
+    (stored,) = results.stored(path.parent, "contest")
+    assert results.read(stored, Contest) == result
 
 
 # The store alone
@@ -178,18 +203,17 @@ def test_each_case_works_on_a_store(store: SQLiteStore, each: Case) -> None:
 
 def test_threads_report_what_they_did(store: SQLiteStore) -> None:
     fill(store, 0)
-    outcome = threads.run(store, case("post1").work, threads=2, seconds=0.1)
+    outcome = threads.run(partial(case("post1").work, store), threads=2, seconds=0.1)
     stats = store.queues.stats("bench", "load")
     assert len(outcome.latencies) == stats.free > 0
     assert (outcome.errors, outcome.complaint) == (0, "")
-    assert outcome.cpu > 0
     assert min(outcome.latencies) <= outcome.percentile(50) <= outcome.percentile(99)
     assert outcome.percentile(99) <= max(outcome.latencies)
 
 
 def test_threads_do_not_take_an_empty_claim_for_an_answer(store: SQLiteStore) -> None:
     fill(store, 3)
-    outcome = threads.run(store, case("claim1").work, threads=2, seconds=30)
+    outcome = threads.run(partial(case("claim1").work, store), threads=2, seconds=30)
     assert len(outcome.latencies) == 3
     assert outcome.errors == 2
     assert "empty claim" in outcome.complaint
@@ -197,7 +221,7 @@ def test_threads_do_not_take_an_empty_claim_for_an_answer(store: SQLiteStore) ->
 
 def test_threads_report_a_store_that_fails(store: SQLiteStore) -> None:
     store.close()
-    outcome = threads.run(store, case("post1").work, threads=2, seconds=30)
+    outcome = threads.run(partial(case("post1").work, store), threads=2, seconds=30)
     assert outcome.errors == 2
     assert "closed" in outcome.complaint
 
@@ -227,7 +251,7 @@ def test_cpu_is_counted_for_a_whole_process_group() -> None:
 
 
 def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
-    arguments = ["--embedded", str(tmp_path / "missing" / "m.db")]
+    arguments = ["--embedded", str(tmp_path / "missing" / "m.db"), "--port", "0"]
     with (
         pytest.raises(BenchError, match=r"The server ended:\n.*missing"),
         servers.serve("marconi_server", arguments, tmp_path / "log"),
@@ -241,7 +265,7 @@ def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
 def test_without_wrk_it_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(command, "MEMORY", ())
+    monkeypatch.setattr(options, "MEMORY", ())
     (tmp_path / "stat").symlink_to("/usr/bin/stat")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert command.main(["--folder", str(tmp_path)]) == 2
@@ -251,7 +275,7 @@ def test_without_wrk_it_says_how_to_install_it(
 def test_it_does_not_measure_commits_to_memory(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(command, "MEMORY", (machine.filesystem(tmp_path),))
+    monkeypatch.setattr(options, "MEMORY", (machine.filesystem(tmp_path),))
     assert command.main(["--folder", str(tmp_path)]) == 2
     assert "is in memory" in capsys.readouterr().err
 
@@ -281,20 +305,34 @@ def real_wrk() -> None:
 def test_it_measures_and_leaves_nothing_but_the_report(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(command, "MEMORY", ())  # whatever disk the tests run on
-    work, results = tmp_path / "work", tmp_path / "results"
+    monkeypatch.setattr(options, "MEMORY", ())  # whatever disk the tests run on
+    work, kept = tmp_path / "work", tmp_path / "results"
     work.mkdir()
-    arguments = "cycle10 --contenders empty marconi --connections 2 --seconds 1 --rounds 1"
-    places = ["--timeout", "30", "--folder", str(work), "--results", str(results)]
+    arguments = (
+        "cycle10 --contenders empty marconi --connections 2 --seconds 1 --rounds 1 --rates 50"
+    )
+    places = ["--timeout", "30", "--folder", str(work), "--results", str(kept)]
     assert command.main([*arguments.split(), *places]) == 0
     assert list(work.iterdir()) == []
-    (stored,) = results.glob("*.json")
-    empty, marconi = msgspec.json.decode(stored.read_bytes(), type=Result).rows
+    (stored,) = results.stored(kept, "contest")
+    empty, marconi, steady = results.read(stored, Contest).rows
     assert (empty.contender, marconi.contender) == ("empty", "marconi")
-    for each in (empty.rounds[0], marconi.rounds[0]):
+    for each in (empty.rounds[0], marconi.rounds[0], steady.rounds[0]):
         assert each.requests > 0
         assert each.server_cpu > 0
         assert 0 < each.p50 <= each.p99
+    assert (steady.contender, steady.percent) == ("marconi", 50)
+    assert steady.asked == pytest.approx(marconi.rate / 2)
+    assert steady.rate <= steady.asked + 1
+    assert {path.name.rpartition("-")[2] for path in kept.glob("*.svg")} >= {"rates.svg"}
+
+
+@pytest.mark.usefixtures("real_wrk")
+@pytest.mark.parametrize("name", ["api", "empty-threads", "gthread", "gunicorn", "granian"])
+def test_other_ways_to_serve_are_measured(name: str, tmp_path: Path) -> None:
+    measured = contenders.CONTENDERS[name](case("cycle1"), PLAN, tmp_path)
+    assert (measured.errors, measured.complaint) == (0, "")
+    assert measured.requests > 0
 
 
 @pytest.mark.usefixtures("real_wrk")
