@@ -14,6 +14,7 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -35,22 +36,40 @@ class Client:
         self.acknowledged: list[str] = []
         assert self.request("PUT", "/v1/queues/q")[0] in (201, 204)
 
-    def request(self, method: str, path: str, body: object = None) -> tuple[int, Any, Any]:
-        """Make a request on a fresh connection; return status, headers and document."""
-        connection = HTTPConnection("127.0.0.1", self._server.port, timeout=20)
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        connection: HTTPConnection | None = None,
+    ) -> tuple[int, Any, Any]:
+        """Make a request, on a fresh connection if none is given.
+
+        Returns status, headers and document.
+        """
+        used = connection or self.connect()
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), HEADERS)
-            response = connection.getresponse()
+            used.request(method, path, None if body is None else json.dumps(body), HEADERS)
+            response = used.getresponse()
             content = response.read()
             document = json.loads(content) if content else None
             return response.status, response.headers, document
         finally:
-            connection.close()
+            if connection is None:
+                used.close()
 
-    def post(self, size: int = 100) -> int:
+    def connect(self) -> HTTPConnection:
+        """Return an open connection."""
+        connection = HTTPConnection("127.0.0.1", self._server.port, timeout=20)
+        connection.connect()
+        return connection
+
+    def post(self, size: int = 100, *, connection: HTTPConnection | None = None) -> int:
         """Post one message and return the status."""
         body = f"{len(self.acknowledged)}:".ljust(size, "x")
-        status, headers, document = self.request("POST", MESSAGES, [{"ttl": 300, "body": body}])
+        message = {"ttl": 300, "body": body}
+        status, headers, document = self.request("POST", MESSAGES, [message], connection=connection)
         if status == 201:
             self.acknowledged.append(body)
         else:
@@ -61,11 +80,22 @@ class Client:
         return status
 
     def is_served(self) -> bool:
-        """Post and read often enough to meet each worker: each finds its own way back."""
-        return all(
-            self.post() == 201 and self.request("GET", f"{MESSAGES}?echo=true")[0] == 200
-            for _ in range(10)
-        )
+        """Post and read by each worker: each finds its own way back."""
+        served = set()
+        with ExitStack() as stack:
+            # While they are open they spread over the workers, which chance need not do.
+            connections = [stack.enter_context(closing(self.connect())) for _ in range(10)]
+            for connection in connections:
+                if self.post(connection=connection) != 201:
+                    return False
+                status, headers, _ = self.request(
+                    "GET", f"{MESSAGES}?echo=true", connection=connection
+                )
+                if status != 200:
+                    return False
+                # What comes before the number of a request is its worker's own.
+                served.add(headers["X-Openstack-Request-Id"].rpartition("-")[0])
+        return len(served) == len(self._server.worker_pids())
 
     def everything(self) -> list[str]:
         """Read the whole queue by its links."""
