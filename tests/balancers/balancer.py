@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
-from tests.support.programs import find
+from tests.support.programs import find, free_port
 
 ETC = Path(__file__).parents[2] / "etc"
 
@@ -170,10 +170,3 @@ class Nginx(Balancer):
 
     def access_log(self) -> str:
         return (self.folder / "access.log").read_text()
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

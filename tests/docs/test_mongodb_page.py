@@ -3,7 +3,6 @@
 import ast
 import re
 import shlex
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from marconi_server.storage.mongodb.startup import _DEFAULTS
 from tests.docs.markdown import CHECKOUT, page
 from tests.mongodb.deployment import Client, Deployment
 from tests.mongodb.guarded import GuardedReplicaSet
+from tests.support.programs import free_port
 
 PAGE = page("docs/operations/mongodb.md")
 
@@ -85,13 +85,6 @@ def running(command: list[str], port: int) -> Iterator[Client]:
                 yield client
         finally:
             server.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def test_one_member_is_all_that_it_takes_to_try(mongod: Path, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""Programs that tests need and pip does not bring."""
+"""Programs that tests need and the machine may not have, and a port for them."""
 
 import os
 import shutil
+import socket
 
 import pytest
 
@@ -14,3 +15,10 @@ def find(program: str) -> str:
             pytest.fail(f"{program} is not installed")
         pytest.skip(f"{program} is not installed")
     return path
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
