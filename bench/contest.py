@@ -20,7 +20,7 @@ from bench.contenders import AT_FIXED_RATES, CONTENDERS, ON_MONGODB
 from bench.measure import Plan
 from bench.results import Contest, Measurement, Row
 from bench.servers import BenchError
-from marconi_server.settings import Wsgi
+from marconi_server.config.settings import Wsgi
 from tests.keystone import server as keystone
 
 KIND = "contest"

@@ -15,9 +15,9 @@ from gunicorn.workers.base import Worker
 
 from bench.nothing import NOTHING
 from marconi_server import logs
-from marconi_server import settings as configuration
-from marconi_server.service import Service
-from marconi_server.settings import Drivers, General, Settings, Wsgi
+from marconi_server.config import load as configuration
+from marconi_server.config.settings import Drivers, General, Settings, Wsgi
+from marconi_server.server.service import Service
 from marconi_server.storage.contract import Store
 from marconi_server.wsgi import build_app
 

@@ -22,7 +22,7 @@ from bench.engines import ENGINES, Engine
 from bench.points import claims
 from bench.results import Endurance, Life, Memory, Space
 from bench.servers import BenchError, Server, serve, server_options
-from marconi_server.settings import Wsgi
+from marconi_server.config.settings import Wsgi
 
 KIND: Final = "endurance"
 

@@ -26,7 +26,7 @@ from bench.points import QUESTIONS, Point
 from bench.results import Growth, GrowthRow, Latency
 from bench.servers import BenchError, serve, server_options
 from bench.subjects import OPERATIONS, OfServer, OfStore, Subject, sample
-from marconi_server.settings import Wsgi
+from marconi_server.config.settings import Wsgi
 
 KIND: Final = "growth"
 

@@ -25,7 +25,7 @@ from bench.measure import Plan, load_of_server
 from bench.results import Profile, ProfileRow
 from bench.servers import BenchError, Server, serve, server_options
 from bench.tables import page, table
-from marconi_server.settings import Wsgi
+from marconi_server.config.settings import Wsgi
 
 KIND: Final = "profile"
 

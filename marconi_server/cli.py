@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from marconi_server import __version__, logs
-from marconi_server import settings as configuration
-from marconi_server.auth import IdentityUnavailable, open_authenticator
-from marconi_server.certificates import server_context
-from marconi_server.options import SettingsError, options
-from marconi_server.settings import Drivers, General, Settings, Wsgi
+from marconi_server.auth.contract import IdentityUnavailable
+from marconi_server.auth.strategies import open_authenticator
+from marconi_server.config import load as configuration
+from marconi_server.config.options import SettingsError, options
+from marconi_server.config.settings import Drivers, General, Settings, Wsgi
+from marconi_server.server.certificates import server_context
 from marconi_server.storage import registry
 from marconi_server.storage.errors import StorageError
 
@@ -81,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _registration_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    from marconi_server import register  # with libraries that servers do not need
+    from marconi_server.auth import register  # with libraries that servers do not need
 
     parser = _Parser(
         prog="marconi-server register",
@@ -186,7 +187,7 @@ def _check(source: _Source) -> None:
 
 def _serve(source: _Source, *, embedded: bool) -> None:
     """Serve until a signal stops it."""
-    from marconi_server.service import Service  # what `check` and `--help` do not need
+    from marconi_server.server.service import Service  # what `check` and `--help` do not need
 
     def announce(url: str) -> None:
         if embedded:
@@ -197,7 +198,7 @@ def _serve(source: _Source, *, embedded: bool) -> None:
 
 
 def _register(argv: Sequence[str]) -> int:
-    from marconi_server import register
+    from marconi_server.auth import register
 
     try:
         register.run(_registration_parser(argv).parse_args(argv), _say)

@@ -14,11 +14,12 @@ from threading import Lock
 from typing import Any, Final, cast
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from marconi_server import settings as configuration
 from marconi_server.api.app import create_app
-from marconi_server.auth import Authenticator, open_authenticator
+from marconi_server.auth.contract import Authenticator
+from marconi_server.auth.strategies import open_authenticator
+from marconi_server.config import load as configuration
+from marconi_server.config.settings import Settings
 from marconi_server.request_ids import RequestIds
-from marconi_server.settings import Settings
 from marconi_server.storage import registry
 from marconi_server.storage.contract import Store
 from marconi_server.storage.errors import StorageError, StorageUnavailable
@@ -38,7 +39,7 @@ def build_app(
     """
     if not settings.general.auth_strategy:
         return RequestIds(create_app(settings, store))
-    from marconi_server.policy import RoleRules  # which needs much that nobody else does
+    from marconi_server.auth.roles import RoleRules  # which needs much that nobody else does
 
     authenticator = authenticator or open_authenticator(settings)
     return RequestIds(create_app(settings, store, authenticator, RoleRules(settings.role_rules)))

@@ -11,23 +11,24 @@ import falcon
 from falcon.routing import CompiledRouter
 
 from marconi_server.api import errors, requests
-from marconi_server.api.claims import ClaimResource, ClaimsResource
-from marconi_server.api.health import HealthResource
-from marconi_server.api.home import HomeResource
-from marconi_server.api.messages import MessageResource, MessagesResource
-from marconi_server.api.operations import RULES
-from marconi_server.api.queues import (
+from marconi_server.api.v1.claims import ClaimResource, ClaimsResource
+from marconi_server.api.v1.health import HealthResource
+from marconi_server.api.v1.home import HomeResource
+from marconi_server.api.v1.messages import MessageResource, MessagesResource
+from marconi_server.api.v1.operations import RULES
+from marconi_server.api.v1.queues import (
     MetadataResource,
     QueueResource,
     QueuesResource,
     StatsResource,
 )
-from marconi_server.auth import Authenticator, identity
-from marconi_server.settings import Settings
+from marconi_server.auth import identity
+from marconi_server.auth.contract import Authenticator
+from marconi_server.config.settings import Settings
 from marconi_server.storage.contract import Store
 
 if TYPE_CHECKING:  # it imports oslo.policy, which only an authenticated server needs
-    from marconi_server.policy import RoleRules
+    from marconi_server.auth.roles import RoleRules
 
 
 def routes(settings: Settings, store: Store) -> list[tuple[str, object]]:

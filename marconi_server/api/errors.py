@@ -11,7 +11,7 @@ from typing import Any
 
 import falcon
 
-from marconi_server.auth import IdentityUnavailable, Unauthenticated
+from marconi_server.auth.contract import IdentityUnavailable, Unauthenticated
 from marconi_server.storage.errors import (
     ClaimNotFound,
     MessageClaimed,

@@ -13,8 +13,6 @@ from marconi_server.storage.contract import Message
 
 JSON = "application/json; charset=utf-8"
 
-QUEUES = "/v1/queues"
-
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
 

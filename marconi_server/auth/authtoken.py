@@ -16,7 +16,7 @@ from keystoneauth1 import exceptions, loading
 from keystonemiddleware import auth_token
 from oslo_config import cfg
 
-from marconi_server.options import SettingsError
+from marconi_server.config.options import SettingsError
 
 GROUP: Final = "keystone_authtoken"
 

@@ -14,12 +14,13 @@ from threading import Lock
 from typing import Any, Final, Self
 
 from marconi_server import waiting
-from marconi_server.auth import IdentityUnavailable, Unauthenticated, identity
+from marconi_server.auth import identity
 from marconi_server.auth.authtoken import AuthToken
+from marconi_server.auth.contract import IdentityUnavailable, Unauthenticated
 from marconi_server.auth.memory import Memory
 from marconi_server.auth.threads import DaemonThreads
 from marconi_server.auth.token_filter import SERVICE_TOKEN, TokenFilter, Verdict
-from marconi_server.settings import Authentication, Settings
+from marconi_server.config.settings import Authentication, Settings
 
 VALIDATIONS: Final = 8
 """Tokens of a process that are looked into at the same time."""
@@ -31,7 +32,7 @@ NO_PROJECT: Final = "The token is for no project. Ask for one that is."
 
 
 class Keystone:
-    """The authenticator of this strategy: see `marconi_server.auth.Authenticator`.
+    """The authenticator of this strategy: see `marconi_server.auth.contract.Authenticator`.
 
     Remembers for `token_cache_time` that a token is good, but not beyond the token's own end,
     and for the shorter `refused_token_time` that it is not. The keys are digests: no token is
@@ -62,8 +63,8 @@ class Keystone:
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
-        """Make it from the settings; see `marconi_server.auth.open_authenticator`."""
-        assert settings.keystone_authtoken is not None  # `settings.load` has seen to that
+        """Make it from the settings; see `marconi_server.auth.strategies.open_authenticator`."""
+        assert settings.keystone_authtoken is not None  # `config.load` has seen to that
         return cls(settings.keystone_authtoken, settings.authentication)
 
     def authenticate(self, environ: dict[str, Any]) -> None:

@@ -19,8 +19,9 @@ import webob.exc
 from keystoneauth1.exceptions import ClientException
 from keystonemiddleware import auth_token
 
-from marconi_server.auth import IdentityUnavailable, identity
+from marconi_server.auth import identity
 from marconi_server.auth.authtoken import AuthToken
+from marconi_server.auth.contract import IdentityUnavailable
 
 SERVICE_TOKEN: Final = "HTTP_X_SERVICE_TOKEN"  # noqa: S105 - the name of a variable
 

@@ -7,7 +7,7 @@ addresses that the operator trusts; from all others they mean nothing.
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
-from marconi_server.options import Networks
+from marconi_server.config.options import Networks
 from marconi_server.server.answers import Environ
 
 

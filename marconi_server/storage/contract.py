@@ -307,7 +307,7 @@ class Store(ABC):
 
     A driver is a subclass, registered as an entry point in the group
     `marconi_server.storage` under the name that the option `storage` takes.
-    `Options` is its declarative section of the configuration (`marconi_server.options`).
+    `Options` is its declarative section of the configuration (`marconi_server.config.options`).
     """
 
     Options: type[Any]

@@ -9,7 +9,7 @@ from marconi_server.storage.contract import Clock, Store
 from marconi_server.storage.errors import StorageUnusable
 
 if TYPE_CHECKING:  # the settings hold the section of a driver, and so import this module
-    from marconi_server.settings import Settings
+    from marconi_server.config.settings import Settings
 
 GROUP: Final = "marconi_server.storage"
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from marconi_server.settings import Limits, Settings
+from marconi_server.config.settings import Limits, Settings
 from marconi_server.storage.conformance import ManualClock
 from marconi_server.storage.contract import Store
 from marconi_server.storage.mongodb.driver import MongoDBStore

@@ -8,9 +8,9 @@ import pytest
 from falcon.routing.util import map_http_methods
 
 from marconi_server.api.app import create_app, routes
-from marconi_server.api.operations import OPERATIONS, RULES
-from marconi_server.policy import RoleRules
-from marconi_server.settings import Settings
+from marconi_server.api.v1.operations import OPERATIONS, RULES
+from marconi_server.auth.roles import RoleRules
+from marconi_server.config.settings import Settings
 from tests.api.client import Answer, Client, Queue, assert_error
 from tests.support.faulty import FaultyStore
 

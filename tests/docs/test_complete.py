@@ -15,10 +15,10 @@ from keystonemiddleware import auth_token
 from marconi_server.api import errors
 from marconi_server.api.app import routes
 from marconi_server.cli import _parser, _registration_parser
-from marconi_server.options import options
+from marconi_server.config.options import options
+from marconi_server.config.reference import sections
+from marconi_server.config.settings import SECTIONS, Settings
 from marconi_server.server.answers import Refusal
-from marconi_server.settings import SECTIONS, Settings
-from marconi_server.settings_reference import sections
 from marconi_server.storage.mongodb.driver import MongoDBOptions
 from marconi_server.storage.sqlite.driver import SQLiteOptions, SQLiteStore
 from tests.docs.markdown import CHECKOUT, Page, page, pages

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from marconi_server.options import options
-from marconi_server.settings import SECTIONS, Settings, load
-from marconi_server.settings_reference import PAGE, SAMPLE, main, page, sample, sections
+from marconi_server.config.load import load
+from marconi_server.config.options import options
+from marconi_server.config.reference import PAGE, SAMPLE, main, page, sample, sections
+from marconi_server.config.settings import SECTIONS, Settings
 from marconi_server.storage.sqlite.driver import SQLiteOptions
 
 CHECKOUT = Path(__file__).parents[2]
@@ -14,7 +15,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(("path", "text"), [(SAMPLE, sample()), (PAGE, page())])
 def test_the_files_are_not_stale(path: Path, text: str) -> None:
-    remedy = "run python -m marconi_server.settings_reference"
+    remedy = "run python -m marconi_server.config.reference"
     assert (CHECKOUT / path).read_text() == text, f"{path} is stale: {remedy}"
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from marconi_server.settings import Wsgi, load
+from marconi_server.config.load import load
+from marconi_server.config.settings import Wsgi
 from tests.docs.markdown import CHECKOUT, page
 from tests.docs.test_readme import RUN
 from tests.support.live import LiveServer

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from marconi_server.settings import Wsgi, load
+from marconi_server.config.load import load
+from marconi_server.config.settings import Wsgi
 from tests.docs.markdown import CHECKOUT
 from tests.support.command import run
 from tests.support.live import COMMAND, LiveServer

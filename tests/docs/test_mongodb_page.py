@@ -15,7 +15,7 @@ from bson import json_util
 from pymongo import MongoClient
 from pymongo.uri_parser import parse_uri
 
-from marconi_server.settings import load
+from marconi_server.config.load import load
 from marconi_server.storage.conformance import ManualClock
 from marconi_server.storage.conformance.faults import ALL, Scene
 from marconi_server.storage.conformance.support import BoundQueue

@@ -7,9 +7,10 @@ from pathlib import Path
 import requests
 
 from marconi_server.api.documents import MAX_DEPTH
+from marconi_server.config.load import load, unknown_options
+from marconi_server.config.settings import Limits, Wsgi
 from marconi_server.server.connection import LINGER_BYTES, LINGER_SECONDS
 from marconi_server.server.http1 import MAX_FIELDS, MAX_HEAD
-from marconi_server.settings import Limits, Wsgi, load, unknown_options
 from tests.docs.markdown import Block, page, pages
 from tests.support.live import LiveServer
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from marconi_server import policy
-from marconi_server.api.operations import OPERATIONS, Operation
-from marconi_server.policy import ATTRIBUTES, RoleRules
+from marconi_server.api.v1.operations import OPERATIONS, Operation
+from marconi_server.auth import roles
+from marconi_server.auth.roles import ATTRIBUTES, RoleRules
 from tests.docs.markdown import CHECKOUT, Block, page
 from tests.support.command import run
 
@@ -29,7 +29,7 @@ def example(heading: str, folder: Path) -> RoleRules:
     (text,) = (block.text for block in PAGE.blocks() if block.heading == heading)
     file = folder / "policy.yaml"
     file.write_text(text)
-    return RoleRules(policy.read(str(file)))
+    return RoleRules(roles.read(str(file)))
 
 
 def allowed(rules: RoleRules, roles: str) -> set[str]:
@@ -81,4 +81,4 @@ def test_an_auditor(tmp_path: Path) -> None:
 def test_all_examples_are_policy_files(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text(block.text)
-    assert policy.read(str(file))
+    assert roles.read(str(file))

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from marconi_server import settings as configuration
-from marconi_server.auth import IdentityUnavailable, Unauthenticated
 from marconi_server.auth import identity as variables
+from marconi_server.auth.contract import IdentityUnavailable, Unauthenticated
 from marconi_server.auth.keystone import BAD_TOKEN, NO_PROJECT, NO_TOKEN, VALIDATIONS, Keystone
 from marconi_server.auth.token_filter import LONGEST_TOKEN
+from marconi_server.config import load as configuration
 from marconi_server.storage.conformance import ManualClock
 from tests.keystone.authenticated import configuration as text_of
 from tests.keystone.identity import Identity, Project, User

@@ -10,7 +10,7 @@ import requests
 from falcon.routing.util import map_http_methods
 
 from marconi_server.api.app import routes
-from marconi_server.settings import Settings
+from marconi_server.config.settings import Settings
 from marconi_server.storage.sqlite.driver import SQLiteOptions, SQLiteStore
 from tests.keystone.authenticated import Client, configuration, serve
 from tests.keystone.identity import Identity

@@ -198,7 +198,7 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
 SLOW_WORKERS = """
 import os, sys
 from marconi_server.cli import main
-from marconi_server.service import Service
+from marconi_server.server.service import Service
 
 post_fork = Service._post_fork
 

@@ -82,5 +82,6 @@ def test_a_host_that_cannot_start_the_application_says_why(tmp_path: Path) -> No
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last == (
-        f"marconi_server.options.SettingsError: {file}: cannot be read: No such file or directory"
+        "marconi_server.config.options.SettingsError: "
+        f"{file}: cannot be read: No such file or directory"
     )

@@ -3,7 +3,7 @@
 import sys
 from typing import NoReturn
 
-from marconi_server.api.queues import StatsResource
+from marconi_server.api.v1.queues import StatsResource
 from marconi_server.cli import main
 
 

@@ -8,7 +8,7 @@ from falcon import testing
 
 from marconi_server.api import errors
 from marconi_server.api.app import Router, create_app, routes
-from marconi_server.settings import Settings
+from marconi_server.config.settings import Settings
 from marconi_server.storage.conformance import ManualClock
 from marconi_server.storage.errors import StorageConflict, StorageUnavailable
 from tests.storage.memory import Data, MemoryStore

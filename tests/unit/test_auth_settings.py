@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from marconi_server import settings as configuration
-from marconi_server.auth import open_authenticator
 from marconi_server.auth.authtoken import CONNECT_SECONDS, AuthToken
-from marconi_server.options import SettingsError
+from marconi_server.auth.strategies import open_authenticator
+from marconi_server.config import load as configuration
+from marconi_server.config.options import SettingsError
 
 GOOD = {
     "auth_url": "http://127.0.0.1:5000/v3",
@@ -40,7 +40,7 @@ def write(tmp_path: Path) -> Any:
 
 def load(file: str) -> AuthToken:
     section = configuration.load([file]).keystone_authtoken
-    assert section is not None
+    assert isinstance(section, AuthToken)
     return section
 
 

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import pytest
 from oslo_config import cfg
 
-from marconi_server.auth import IdentityUnavailable, authtoken
+from marconi_server.auth import authtoken
+from marconi_server.auth.contract import IdentityUnavailable
 from marconi_server.auth.token_filter import INVALID, TokenFilter
 
 REQUEST = {"REQUEST_METHOD": "GET", "PATH_INFO": "/v1/queues", "HTTP_X_AUTH_TOKEN": "some-token"}

@@ -16,7 +16,7 @@ STACKS = """\
 run (marconi_server/server/worker.py:9);select (selectors.py:468) 3
 run (marconi_server/server/worker.py:9);serve (marconi_server/server/greenlets.py:5) 2
 serve (marconi_server/server/greenlets.py:5);encode (marconi_server/server/answers.py:1) 5
-on_get (marconi_server/api/messages.py:7);list (marconi_server/storage/sqlite/messages.py:3) 6
+on_get (marconi_server/api/v1/messages.py:7);list (marconi_server/storage/sqlite/messages.py:3) 6
 work (marconi_server/storage/mongodb/free.py:3);find (pymongo/collection.py:3);start (threading.py:1) 7
 a lambda; and more (falcon/app.py:1) 1
 _worker (concurrent/futures/thread.py:83) 8

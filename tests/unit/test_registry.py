@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from marconi_server.settings import Drivers, Settings, load
+from marconi_server.config.load import load
+from marconi_server.config.settings import Drivers, Settings
 from marconi_server.storage import registry
 from marconi_server.storage.conformance import ManualClock
 from marconi_server.storage.contract import NewMessage
@@ -55,7 +56,7 @@ def test_a_driver_made_elsewhere_is_found_with_its_options(install: Install) -> 
     install(
         "example_driver:ExampleStore",
         "from dataclasses import dataclass\n"
-        "from marconi_server.options import option\n"
+        "from marconi_server.config.options import option\n"
         "from marconi_server.storage.sqlite.driver import SQLiteStore\n"
         "@dataclass(frozen=True)\n"
         "class ExampleOptions:\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from marconi_server.options import Networks
+from marconi_server.config.options import Networks
 from marconi_server.server.proxies import Proxies
 
 TRUSTED = Networks.parse("192.0.2.1, 10.0.0.0/8, 2001:db8::/32")

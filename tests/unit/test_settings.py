@@ -8,16 +8,9 @@ from typing import ClassVar
 
 import pytest
 
-from marconi_server.options import Networks, Option, SettingsError, option, options
-from marconi_server.settings import (
-    SECTIONS,
-    Limits,
-    Settings,
-    Wsgi,
-    default_files,
-    load,
-    unknown_options,
-)
+from marconi_server.config.load import default_files, load, unknown_options
+from marconi_server.config.options import Networks, Option, SettingsError, option, options
+from marconi_server.config.settings import SECTIONS, Limits, Settings, Wsgi
 from marconi_server.storage import registry
 from marconi_server.storage.errors import StorageUnusable
 from marconi_server.storage.sqlite.driver import SQLiteOptions

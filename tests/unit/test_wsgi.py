@@ -10,7 +10,7 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 
 from marconi_server import wsgi
-from marconi_server.settings import Drivers, Settings
+from marconi_server.config.settings import Drivers, Settings
 from marconi_server.storage.conformance import ManualClock
 from marconi_server.storage.errors import StorageUnusable
 from marconi_server.storage.sqlite.driver import SQLiteOptions

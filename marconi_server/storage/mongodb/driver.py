@@ -25,7 +25,7 @@ import time
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from marconi_server.options import option
+from marconi_server.config.options import option
 from marconi_server.storage.contract import Clock, Store
 from marconi_server.storage.mongodb import startup
 from marconi_server.storage.mongodb.claims import MongoDBClaims

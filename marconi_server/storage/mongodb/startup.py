@@ -10,7 +10,7 @@ import pymongo
 from pymongo import MongoClient, ReadPreference
 from pymongo.errors import ConfigurationError, DuplicateKeyError, OperationFailure, PyMongoError
 
-from marconi_server.options import MASK, without_passwords
+from marconi_server.config.options import MASK, without_passwords
 from marconi_server.storage.contract import Clock
 from marconi_server.storage.errors import StorageUnavailable, StorageUnusable
 from marconi_server.storage.mongodb.engine import Document, Engine, faults, summary

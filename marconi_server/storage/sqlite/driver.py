@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
-from marconi_server.options import option
+from marconi_server.config.options import option
 from marconi_server.storage.contract import Clock, Store
 from marconi_server.storage.sqlite.claims import SQLiteClaims
 from marconi_server.storage.sqlite.engine import Engine

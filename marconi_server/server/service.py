@@ -14,11 +14,11 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker as BaseWorker
 
-from marconi_server.certificates import server_context
-from marconi_server.options import SettingsError
+from marconi_server.config.options import SettingsError
+from marconi_server.config.settings import Settings, Wsgi
+from marconi_server.server.certificates import server_context
 from marconi_server.server.log import Log
 from marconi_server.server.proxies import Proxies
-from marconi_server.settings import Settings, Wsgi
 from marconi_server.storage import registry
 from marconi_server.storage.errors import StorageError
 from marconi_server.wsgi import Application

@@ -1,6 +1,6 @@
 """Writes the sample configuration and its reference page from the option table.
 
-Run as `python -m marconi_server.settings_reference` at the top of a checkout, after any
+Run as `python -m marconi_server.config.reference` at the top of a checkout, after any
 change to an option. A test fails while one of the two files is stale.
 """
 
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from marconi_server.options import Option, options
-from marconi_server.settings import SECTIONS
+from marconi_server.config.options import Option, options
+from marconi_server.config.settings import SECTIONS
 from marconi_server.storage import registry
 
 SAMPLE: Final = Path("etc/marconi.conf")
@@ -26,13 +26,13 @@ _SAMPLE_HEAD: Final = """\
 # The server looks for this file in ~/.marconi, ~, /etc/marconi and /etc, or takes
 # it from --config-file. `marconi-server check` says whether it is right.
 #
-# This file is generated: python -m marconi_server.settings_reference
+# This file is generated: python -m marconi_server.config.reference
 """
 
 _PAGE_HEAD: Final = """\
 # Configuration
 
-<!-- Generated: python -m marconi_server.settings_reference -->
+<!-- Generated: python -m marconi_server.config.reference -->
 
 Files are in the format of oslo.config: groups in brackets, `name = value`, `#` before a
 comment. [`etc/marconi.conf`](../../etc/marconi.conf) is a sample with every option.

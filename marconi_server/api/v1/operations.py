@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from marconi_server.api.v1 import QUEUES
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -14,7 +16,7 @@ class Operation:
     description: str
 
 
-_QUEUE: Final = "/v1/queues/{queue}"
+_QUEUE: Final = f"{QUEUES}/{{queue}}"
 _METADATA: Final = f"{_QUEUE}/metadata"
 _MESSAGES: Final = f"{_QUEUE}/messages"
 _MESSAGE: Final = f"{_MESSAGES}/{{message_id}}"
@@ -24,7 +26,7 @@ _CLAIM: Final = f"{_CLAIMS}/{{claim_id}}"
 OPERATIONS: Final = (
     Operation("home", "/v1", ("GET",), "Read the home document."),
     Operation("health", "/v1/health", ("GET", "HEAD"), "Ask whether the server is well."),
-    Operation("queues:list", "/v1/queues", ("GET",), "List the queues of the project."),
+    Operation("queues:list", QUEUES, ("GET",), "List the queues of the project."),
     Operation("queues:create", _QUEUE, ("PUT",), "Create a queue."),
     Operation("queues:exists", _QUEUE, ("GET", "HEAD"), "Ask whether a queue exists."),
     Operation("queues:delete", _QUEUE, ("DELETE",), "Delete a queue with all that is in it."),

@@ -1,25 +1,20 @@
 """Every option of the server, in declarative sections, and the configuration as a whole.
 
 `etc/marconi.conf` and `docs/reference/configuration.md` are generated from these sections
-(`python -m marconi_server.settings_reference`). A storage driver brings its own section
-(`Store.Options`). How options are declared and read is in `options.py`.
+(`python -m marconi_server.config.reference`). A storage driver brings its own section
+(`Store.Options`). How options are declared is in `options.py`, how they are found in `load.py`.
 """
 
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
 
-from oslo_config import cfg
+from marconi_server.config.options import Networks, option
 
-from marconi_server.auth import KEYSTONE, STRATEGIES
-from marconi_server.options import Networks, Reader, names_set_in, option, options
-from marconi_server.storage import registry
+KEYSTONE: Final = "keystone"
 
-if TYPE_CHECKING:
-    from marconi_server.auth.authtoken import AuthToken
+STRATEGIES: Final = ("", KEYSTONE)
+"""What `auth_strategy` may be. Empty: nobody is asked, and `X-Project-Id` is believed."""
 
 
 @dataclass(frozen=True)
@@ -243,11 +238,15 @@ class Policy:
 
 @dataclass(frozen=True)
 class Settings:
-    """All options, the section of the chosen storage driver, and what others read from the files.
+    """All options, and what others read from the files.
 
-    `role_rules` are text by name (see `marconi_server.policy`). They are part of the settings so
-    that all workers have the same, and change them only together with the rest. So is
-    `keystone_authtoken`, which is there where `auth_strategy` is `keystone`.
+    store               the section of the chosen storage driver: its `Store.Options`
+    role_rules          text by name, see `marconi_server.auth.roles`
+    keystone_authtoken  an `AuthToken` of `marconi_server.auth.authtoken`, `None` unless
+                        `auth_strategy` is `keystone`
+
+    The last two are part of the settings so that all workers have the same, and change them
+    only together with the rest.
     """
 
     general: General = General()
@@ -258,114 +257,7 @@ class Settings:
     policy: Policy = Policy()
     store: Any = None
     role_rules: Mapping[str, str] = field(default_factory=dict)
-    keystone_authtoken: "AuthToken | None" = field(default=None, repr=False, compare=False)
+    keystone_authtoken: Any = field(default=None, repr=False, compare=False)
 
 
 SECTIONS: tuple[type[Any], ...] = (General, Drivers, Wsgi, Limits, Authentication, Policy)
-
-
-def default_files() -> list[str]:
-    """Return the files that are read if none is named, as oslo.config finds them.
-
-    That is `marconi.conf`, then `*.conf` in a folder `marconi.conf.d`, each from the first of
-    `~/.marconi`, `~`, `/etc/marconi` and `/etc` that has it.
-    """
-    files = cfg.find_config_files(project="marconi", prog="marconi-server")
-    for folder in cfg.find_config_dirs(project="marconi", prog="marconi-server"):
-        files += sorted(map(str, Path(folder).glob("*.conf")))
-    return files
-
-
-def load_general(files: Sequence[str], overrides: Mapping[tuple[str, str], Any]) -> General:
-    """Read one section alone: the log is set up by it before `load` may have to warn.
-
-    :raises SettingsError: a file cannot be read, or a value is not allowed
-    """
-    return Reader(files, overrides).section(General)
-
-
-def load(
-    files: Sequence[str] | None = None,
-    overrides: Mapping[tuple[str, str], Any] | None = None,
-) -> Settings:
-    """Read the configuration, with the section of the storage driver that it chooses.
-
-    `files` are paths, of which a later one wins over an earlier; `None` stands for
-    `default_files()`. `overrides` maps (group, name) to a value that wins over all else.
-
-    :raises SettingsError: a file cannot be read, or a value is not allowed
-    :raises StorageUnusable: this installation has no such storage driver
-    """
-    files = default_files() if files is None else files
-    reader = Reader(files, overrides or {})
-    drivers = reader.section(Drivers)
-    settings = Settings(
-        general=reader.section(General),
-        drivers=drivers,
-        wsgi=reader.section(Wsgi),
-        limits=reader.section(Limits),
-        authentication=reader.section(Authentication),
-        policy=reader.section(Policy),
-        store=reader.section(registry.driver(drivers.storage).Options),
-    )
-    if settings.general.auth_strategy == KEYSTONE:
-        settings = replace(settings, keystone_authtoken=_keystone_authtoken(files))
-    return _with_role_rules(settings, files) if settings.general.auth_strategy else settings
-
-
-def _keystone_authtoken(files: Sequence[str]) -> "AuthToken":
-    """Read the section of keystonemiddleware, from the files and the environment.
-
-    :raises SettingsError: an option is missing, or has a value that makes no sense
-    """
-    from marconi_server.auth import authtoken  # which needs much that nobody else does
-
-    conf = cfg.ConfigOpts()
-    conf([], project="marconi", default_config_files=list(files), default_config_dirs=[])
-    return authtoken.read(conf)
-
-
-def _with_role_rules(settings: Settings, files: Sequence[str]) -> Settings:
-    """Add what the policy file says; `policy_file` becomes the path at which it was found.
-
-    :raises SettingsError: it cannot be read, or a rule is wrong
-    """
-    from marconi_server import policy  # which needs much that nobody else does
-
-    # A later file wins over an earlier. Without any, there is the working folder.
-    folders = [os.path.dirname(file) for file in reversed(files)] or [""]
-    file = policy.find(settings.policy.policy_file, folders)
-    rules = policy.read(file) if file else {}
-    return replace(settings, policy=Policy(policy_file=file), role_rules=rules)
-
-
-def unknown_options(files: Sequence[str], settings: Settings) -> list[str]:
-    """Return a line for each option in the files that nobody reads, which may be a typo.
-
-    Looks only at our own groups and at groups with nearly the same name: the rest of a
-    file belongs to others, such as drivers that are not in use.
-
-    :raises SettingsError: a file cannot be read
-    """
-    known: dict[str, set[str]] = {}
-    for section in (*SECTIONS, type(settings.store)):
-        for each in options(section):
-            for group, name in each.names:
-                known.setdefault(group, set()).add(name)
-    if settings.keystone_authtoken is not None:
-        known |= settings.keystone_authtoken.names
-    lines = []
-    for file in files:
-        for group, names in names_set_in(file).items():
-            if group not in known:
-                similar = get_close_matches(group, known, n=1, cutoff=0.85)
-                lines += [
-                    f"{file}: there is no group [{group}]; did you mean [{each}]?"
-                    for each in similar
-                ]
-                continue
-            for name in sorted(names - known[group]):
-                similar = get_close_matches(name, known[group], n=1)
-                hint = f"; did you mean {similar[0]}?" if similar else ""
-                lines.append(f"{file}: option {name} of [{group}] has no effect here{hint}")
-    return lines

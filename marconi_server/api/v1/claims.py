@@ -4,8 +4,9 @@ import falcon
 import msgspec
 
 from marconi_server.api import documents, requests
-from marconi_server.api.responses import QUEUES, messages, send, with_query
-from marconi_server.settings import Limits
+from marconi_server.api.responses import messages, send, with_query
+from marconi_server.api.v1 import QUEUES
+from marconi_server.config.settings import Limits
 from marconi_server.storage.contract import Store
 
 

@@ -5,8 +5,9 @@ import msgspec
 
 from marconi_server.api import documents, requests
 from marconi_server.api.errors import InvalidCall, MissingQueryParameter
-from marconi_server.api.responses import QUEUES, message, messages, next_link, send, with_query
-from marconi_server.settings import Limits
+from marconi_server.api.responses import message, messages, next_link, send, with_query
+from marconi_server.api.v1 import QUEUES
+from marconi_server.config.settings import Limits
 from marconi_server.storage.contract import NewMessage, Store
 
 

@@ -24,9 +24,9 @@ from typing import Any, Final
 from oslo_config import cfg
 from oslo_policy import policy
 
-from marconi_server.api.operations import OPERATIONS
-from marconi_server.options import SettingsError
-from marconi_server.settings import Policy
+from marconi_server.api.v1.operations import OPERATIONS
+from marconi_server.config.options import SettingsError
+from marconi_server.config.settings import Policy
 
 ANYBODY: Final = "@"
 """The rule that lets everybody pass: the default of every operation on a project's own queues."""

@@ -7,8 +7,9 @@ import falcon
 import msgspec
 
 from marconi_server.api import documents, requests
-from marconi_server.api.responses import QUEUES, next_link, send, with_query
-from marconi_server.settings import Limits
+from marconi_server.api.responses import next_link, send, with_query
+from marconi_server.api.v1 import QUEUES
+from marconi_server.config.settings import Limits
 from marconi_server.storage.contract import MessageStamp, Queue, Store
 from marconi_server.storage.errors import QueueNotFound
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from marconi_server import policy
-from marconi_server.api.operations import OPERATIONS
-from marconi_server.options import SettingsError
-from marconi_server.policy import RoleRules
-from marconi_server.settings import Policy, Settings, load
+from marconi_server.api.v1.operations import OPERATIONS
+from marconi_server.auth import roles
+from marconi_server.auth.roles import RoleRules
+from marconi_server.config.load import load
+from marconi_server.config.options import SettingsError
+from marconi_server.config.settings import Policy, Settings
 
 SAMPLE = Path(__file__).parents[2] / "etc" / "policy.yaml.sample"
 
@@ -110,11 +111,11 @@ def test_decisions_are_remembered_by_what_the_rules_look_at() -> None:
 
 def test_decisions_about_users_are_not_mixed_up_and_bounded() -> None:
     rules = RoleRules({"claims:create": "user_id:u7", "messages:post": "not user_id:u7"})
-    for number in range(policy.MOST_DECISIONS):
+    for number in range(roles.MOST_DECISIONS):
         caller = {**CALLER, "HTTP_X_USER_ID": f"u{number}"}
         assert rules.allows("claims:create", caller) is (number == 7)
         assert rules.allows("messages:post", caller) is (number != 7)
-    assert rules._remembered.cache_info().currsize == policy.MOST_DECISIONS
+    assert rules._remembered.cache_info().currsize == roles.MOST_DECISIONS
 
 
 # What is no rule
@@ -196,27 +197,27 @@ def config(tmp_path: Path) -> Path:
 
 
 def test_without_a_file_there_are_the_defaults(config: Path) -> None:
-    assert policy.find("", [str(config.parent)]) == ""
+    assert roles.find("", [str(config.parent)]) == ""
 
 
 def test_the_default_file_is_beside_a_configuration_file(tmp_path: Path, config: Path) -> None:
     folders = [str(tmp_path), str(config.parent)]
     (config.parent / "policy.yaml").write_text("claims:create: role:a\n")
-    assert policy.find("", folders) == f"{config.parent}/policy.yaml"
+    assert roles.find("", folders) == f"{config.parent}/policy.yaml"
     (tmp_path / "policy.yaml").write_text("claims:create: role:b\n")
-    assert policy.find("", folders) == f"{tmp_path}/policy.yaml"
+    assert roles.find("", folders) == f"{tmp_path}/policy.yaml"
 
 
 def test_a_file_is_named_by_an_absolute_path_or_one_beside(tmp_path: Path, config: Path) -> None:
     file = config.parent / "rules.yaml"
     file.touch()
     for named in (str(file), "rules.yaml"):
-        assert policy.find(named, [str(tmp_path), str(config.parent)]) == str(file)
+        assert roles.find(named, [str(tmp_path), str(config.parent)]) == str(file)
 
 
 def test_a_named_file_has_to_be_there(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
-        policy.find("rules.yaml", [str(tmp_path), str(tmp_path)])
+        roles.find("rules.yaml", [str(tmp_path), str(tmp_path)])
     assert str(caught.value) == (
         "option policy_file of [oslo_policy] is 'rules.yaml', but there is no file "
         f"{tmp_path}/rules.yaml"
@@ -226,14 +227,14 @@ def test_a_named_file_has_to_be_there(tmp_path: Path) -> None:
 def test_a_file_is_read(tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text('# nothing\n"claims:create": "role:a"\nmessages:post: rule:p\np: role:é\n')
-    assert policy.read(str(file)) == {
+    assert roles.read(str(file)) == {
         "claims:create": "role:a",
         "messages:post": "rule:p",
         "p": "role:é",
     }
     for nothing in ("", "# nothing\n", "{}\n", SAMPLE.read_text()):
         file.write_text(nothing)
-        assert policy.read(str(file)) == {}
+        assert roles.read(str(file)) == {}
 
 
 @pytest.mark.parametrize(
@@ -255,7 +256,7 @@ def test_a_wrong_file_is_refused_in_one_line(
     file = tmp_path / "policy.yaml"
     file.write_bytes(content)
     with pytest.raises(SettingsError) as caught:
-        policy.read(str(file))
+        roles.read(str(file))
     line = str(caught.value)
     assert line.startswith(f"{file}: {complaint}")
     assert "\n" not in line
@@ -263,7 +264,7 @@ def test_a_wrong_file_is_refused_in_one_line(
 
 def test_a_folder_is_no_policy_file(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read: Is a directory"):
-        policy.read(str(tmp_path))
+        roles.read(str(tmp_path))
 
 
 def test_without_authentication_no_policy_file_is_read(config: Path) -> None:

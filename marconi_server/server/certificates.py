@@ -4,8 +4,8 @@ import ssl
 from pathlib import Path
 from typing import NoReturn
 
-from marconi_server.options import SettingsError
-from marconi_server.settings import Wsgi
+from marconi_server.config.options import SettingsError
+from marconi_server.config.settings import Wsgi
 
 
 def server_context(wsgi: Wsgi) -> ssl.SSLContext | None:

@@ -1,0 +1,1 @@
+"""Options: how they are declared, which there are, and where their values come from."""
