@@ -55,8 +55,11 @@ def refusal(*arguments: str, command: Sequence[str] = (COMMAND,)) -> str:
 
 
 @contextmanager
-def open_when_read(fifo: Path) -> Iterator[None]:
-    """Hold a FIFO open for writing, from the moment at which somebody reads it."""
+def open_when_read(fifo: Path) -> Iterator[int]:
+    """Hold a FIFO open for writing, from the moment at which somebody reads it.
+
+    Gives the descriptor. It has an error when nobody reads it any more.
+    """
     deadline = time.monotonic() + RUN_SECONDS
     while True:
         try:
@@ -68,7 +71,7 @@ def open_when_read(fifo: Path) -> Iterator[None]:
             assert time.monotonic() < deadline, "nobody reads it"
             time.sleep(0.02)
     try:
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
