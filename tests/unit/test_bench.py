@@ -259,7 +259,7 @@ def test_without_wrk_it_says_how_to_install_it(
     monkeypatch.setattr(options, "MEMORY", ())
     (tmp_path / "stat").symlink_to("/usr/bin/stat")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert command.main(["--folder", str(tmp_path)]) == 2
+    assert command.main(["--folder", str(tmp_path), "--contenders", "marconi"]) == 2
     assert capsys.readouterr().err == "bench: wrk is missing; install it: apt-get install wrk\n"
 
 
@@ -267,7 +267,7 @@ def test_it_does_not_measure_commits_to_memory(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(options, "MEMORY", (machine.filesystem(tmp_path),))
-    assert command.main(["--folder", str(tmp_path)]) == 2
+    assert command.main(["--folder", str(tmp_path), "--contenders", "marconi"]) == 2
     assert "is in memory" in capsys.readouterr().err
 
 
