@@ -13,7 +13,7 @@ MAX_TRAILERS: Final = 100
 _NOT_BEHIND: Final = frozenset(
     (b"authorization", b"content-length", b"host", b"te", b"trailer", b"transfer-encoding")
 )
-"""Fields that would come too late: those of framing, routing and authentication (RFC 9110 6.5.1)."""
+"""Fields of framing, routing and authentication would come too late (RFC 9110 6.5.1)."""
 
 
 class Malformed(Exception):

@@ -8,15 +8,15 @@ latin-1: what is above 0x7F passes through.
 import re
 from typing import Final
 
-_TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"  # RFC 9110 5.6.2
-_NAME: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}+"  # no longer one means anything
+_TCHAR: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"  # RFC 9110 5.6.2
+_NAME: Final = rf"{_TCHAR}{{1,256}}+"  # no longer one means anything
 _VALUE: Final = r"[\t\x20-\x7E\x80-\xFF]*+"  # RFC 9110 5.5
 _QUERY: Final = r"[\x21\x22\x24-\x7E\x80-\xFF]"  # no fragment, which stays with a client
 _PATH: Final = r"[\x21\x22\x24-\x3E\x40-\x7E\x80-\xFF]"  # and no question mark
 _HOST: Final = r"[\x21\x22\x24-\x2E\x30-\x3E\x40-\x7E\x80-\xFF]"  # and no slash
 
 REQUEST_LINE: Final = re.compile(
-    rf"({_TOKEN})[ ]"
+    rf"({_TCHAR}++)[ ]"
     rf"((?:(?=/)|(?<=\AOPTIONS[ ])(?=\*[ ])|(?i:https?)://({_HOST}++))"
     rf"({_PATH}*+)(?:\?({_QUERY}*+))?)[ ]"
     r"(HTTP/1\.[01])(?=\r\n|\Z)"
