@@ -5,20 +5,28 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
 from tests.docs.markdown import CHECKOUT, page
 from tests.docs.walkthrough import URL, steps, walk
+from tests.support.programs import find
 
 SET_UP_SECONDS = 300.0
 """Bound of the wait for a new virtual environment and all packages."""
 
 STOP_SECONDS = 45.0
+
+PROGRAMS = ("sh", "curl", "grep")
+"""What the page uses of a machine, beside Python; a compiler is not among it."""
+
+COMPILERS = ("cc", "gcc", "c++", "g++", "c99", "clang", "ld", "make", "rustc", "cargo")
 
 NOT_IN_A_CLONE = shutil.ignore_patterns(
     ".git", ".venv", ".tox", ".*_cache", ".hypothesis", "__pycache__", "build", "*.egg-info"
@@ -43,7 +51,12 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     clone = tmp_path_factory.mktemp("reader") / "clone"
     shutil.copytree(CHECKOUT, clone, ignore=NOT_IN_A_CLONE)
     home = tmp_path_factory.mktemp("home")
-    environment = {"HOME": str(home), "PATH": os.environ["PATH"]}
+    programs = tmp_path_factory.mktemp("programs")
+    for name in PROGRAMS:
+        (programs / name).symlink_to(find(name))
+    (programs / "python3").symlink_to(Path(sys.base_prefix) / "bin" / "python3")
+    # No package may come as anything but a wheel; pip reads this as `--only-binary=:all:`.
+    environment = {"HOME": str(home), "PATH": str(programs), "PIP_ONLY_BINARY": ":all:"}
     # Where this machine has its packages from.
     environment |= {name: os.environ[name] for name in os.environ if name.startswith("PIP_")}
     log = home / "log"
@@ -80,6 +93,13 @@ def announced_url(process: "subprocess.Popen[bytes]", log: Path) -> str:
         assert process.poll() is None, said
         assert time.monotonic() < deadline, said
         time.sleep(0.1)
+
+
+def test_the_set_up_needs_no_compiler(reader: Reader) -> None:
+    programs = reader.environment["PATH"]
+    assert [name for name in COMPILERS if shutil.which(name, path=programs)] == []
+    with urlopen(f"{reader.url}/v1/health", timeout=STOP_SECONDS) as answer:
+        assert answer.status == 204
 
 
 def test_what_follows_the_set_up(reader: Reader) -> None:
