@@ -2,17 +2,16 @@
 #
 #   docker build -t marconi-server .
 
-# The full image has a C compiler, which one of the packages needs. Nothing of it is kept.
-FROM python:3.11-bookworm AS build
-WORKDIR /src
-COPY LICENSE README.md pyproject.toml setup.py ./
-COPY marconi_server marconi_server
-RUN python -m venv /opt/marconi && /opt/marconi/bin/pip install --no-cache-dir .
-
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 1888 --home-dir /var/lib/marconi --create-home \
     --shell /usr/sbin/nologin marconi
-COPY --from=build /opt/marconi /opt/marconi
+WORKDIR /src
+COPY LICENSE README.md pyproject.toml setup.py ./
+COPY marconi_server marconi_server
+# There is no compiler in the image, and no package needs one.
+RUN python -m venv /opt/marconi && \
+    /opt/marconi/bin/pip install --no-cache-dir --only-binary=:all: .
+WORKDIR /var/lib/marconi
 ENV PATH=/opt/marconi/bin:$PATH
 # Who reaches the port is decided outside of the container.
 ENV OS_DRIVERS_TRANSPORT_WSGI__BIND=0.0.0.0

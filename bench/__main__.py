@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
-from bench import contest, endurance, growth, profile, publish
+from bench import contest, endurance, growth, profile, publish, reader
 from bench.options import FAILED, Unfit
 from bench.servers import BenchError
 
@@ -13,6 +13,7 @@ COMMANDS: Final[dict[str, Callable[[Sequence[str]], int]]] = {
     "growth": growth.main,
     "endurance": endurance.main,
     "profile": profile.main,
+    "reader": reader.main,
     "report": publish.main,
 }
 

@@ -1,6 +1,6 @@
 """Measure the server beside what limits it, and write the figures down.
 
-Other commands: growth, endurance, profile, report; `python -m bench growth --help` and so on.
+Other commands: growth, endurance, profile, reader, report; they have a `--help` of their own.
 
 Exit status: 0, or 1 if any answer was wrong or missing, or 2 if it could not be measured.
 """

@@ -19,7 +19,7 @@ _BUSY: Final = (0, 1, 2, 5, 6, 7)
 
 _WRITES: Final = 50
 
-_PACKAGES: Final = ("falcon", "gunicorn", "gunicorn_h1c", "msgspec", "pymongo")
+_PACKAGES: Final = ("falcon", "gunicorn", "msgspec", "pymongo")
 """What the server is made of."""
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from email.utils import formatdate
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from marconi_server.api.errors import RETRY_AFTER, document
 from marconi_server.request_ids import HEADER
@@ -75,7 +75,7 @@ class Answer:
                 length = value
                 if bodiless:
                     continue  # RFC 9110 8.6
-            lines.append(f"{name}: {value}")
+            lines.append(f"{_WRITTEN.get(name, name)}: {value}")
         lines.append(f"{HEADER}: {request_id}")
         head = "\r\n".join(lines)
         # APPSEC: a line break inside a header would begin a header, or an answer, of its own.
@@ -100,6 +100,15 @@ class Answer:
 
 KEEP = b"\r\nConnection: keep-alive"
 CLOSE = b"\r\nConnection: close"
+
+_WRITTEN: Final = {
+    name.lower(): name
+    for name in (
+        *("Allow", "Cache-Control", "Content-Length", "Content-Location", "Content-Type"),
+        *("Location", "Retry-After", "Vary", "WWW-Authenticate"),
+    )
+}
+"""Falcon writes names in lower case. People, and scripts with grep, look for these."""
 
 HOP_BY_HOP = frozenset(
     (

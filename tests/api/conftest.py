@@ -20,7 +20,6 @@ from tests.support.faulty import FaultyStore
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "case(*numbers): the conformance cases that a test shows")
     config.addinivalue_line("markers", "limits(**options): run with these options of [transport]")
 
 

@@ -5,16 +5,24 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-CASES = 346
+CASES = 389
 """How many cases the conformance list has."""
 
 HERE = Path(__file__).parent
 KEYSTONE = HERE.parent / "keystone"
 """Where the cases that need authentication are."""
 
+LIVE = HERE.parent / "live"
+"""Where those are that are about bytes on the wire."""
+
 ADMIN = "needs the admin API: the tests of shards"
-ELSEWHERE = dict.fromkeys(range(316, 342), ADMIN)
-"""Cases that other tests cover, with the reason."""
+LATER = "of the second edition of the API, which is not there so far"
+ELSEWHERE = (
+    dict.fromkeys(range(316, 342), ADMIN)
+    | dict.fromkeys(range(347, 356), LATER)
+    | dict.fromkeys(range(360, 390), LATER)
+)
+"""Cases that other tests cover, or will, with the reason."""
 
 
 def marked_tests(folder: Path) -> Iterator[tuple[str, list[int]]]:
@@ -39,7 +47,7 @@ def covered_cases(folder: Path) -> set[int]:
 
 
 def test_every_case_has_one_place() -> None:
-    covered = covered_cases(HERE) | covered_cases(KEYSTONE)
+    covered = covered_cases(HERE) | covered_cases(KEYSTONE) | covered_cases(LIVE)
     assert not covered & ELSEWHERE.keys()
     assert covered | ELSEWHERE.keys() == set(range(1, CASES + 1))
 

@@ -5,19 +5,27 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
 from tests.docs.markdown import CHECKOUT, page
 from tests.docs.walkthrough import URL, steps, walk
 from tests.support.process import Process
+from tests.support.programs import find
 
 SET_UP_SECONDS = 900.0
 """Bound of the wait for a new virtual environment and all packages."""
 
 STOP_SECONDS = 90.0
+
+PROGRAMS = ("sh", "curl", "grep")
+"""What the page uses of a machine, beside Python; a compiler is not among it."""
+
+COMPILERS = ("cc", "gcc", "c++", "g++", "c99", "clang", "ld", "make", "rustc", "cargo")
 
 NOT_IN_A_CLONE = shutil.ignore_patterns(
     *(".git", ".venv", ".tox", ".*_cache", ".hypothesis", ".coverage*"),
@@ -34,10 +42,11 @@ class Reader(Process):
     url  which came out
     """
 
-    def __init__(self, clone: Path, home: Path) -> None:
+    def __init__(self, clone: Path, home: Path, programs: Path) -> None:
         super().__init__("the set-up", home / "log")
         self.clone = clone
-        self.environment = {"HOME": str(home), "PATH": os.environ["PATH"]}
+        # No package may come as anything but a wheel; pip reads this as `--only-binary=:all:`.
+        self.environment = {"HOME": str(home), "PATH": str(programs), "PIP_ONLY_BINARY": ":all:"}
         # Where this machine has its packages from.
         self.environment |= {
             name: value for name, value in os.environ.items() if name.startswith("PIP_")
@@ -67,11 +76,22 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     clone = tmp_path_factory.mktemp("reader") / "clone"
     shutil.copytree(CHECKOUT, clone, ignore=NOT_IN_A_CLONE)
     home = tmp_path_factory.mktemp("home")
-    with Reader(clone, home) as reader:
+    programs = tmp_path_factory.mktemp("programs")
+    for name in PROGRAMS:
+        (programs / name).symlink_to(find(name))
+    (programs / "python3").symlink_to(Path(sys.base_prefix) / "bin" / "python3")
+    with Reader(clone, home, programs) as reader:
         assert (home / ".local/state/marconi/marconi.db").exists()
         yield reader
         reader.interrupt()
         assert "Traceback" not in reader.log()
+
+
+def test_the_set_up_needs_no_compiler(reader: Reader) -> None:
+    programs = reader.environment["PATH"]
+    assert [name for name in COMPILERS if shutil.which(name, path=programs)] == []
+    with urlopen(f"{reader.url}/v1/health", timeout=STOP_SECONDS) as answer:
+        assert answer.status == 204
 
 
 @pytest.mark.seconds(25)

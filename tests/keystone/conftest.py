@@ -9,10 +9,6 @@ from tests.keystone.identity import Identity, Project, User
 from tests.keystone.server import INSTALLED, MISSING, KeystoneServer
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "case(*numbers): the conformance cases that a test shows")
-
-
 @pytest.fixture(scope="session")
 def keystone_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeystoneServer]:
     """Give the Keystone to fixtures that live longer than a test."""

@@ -154,10 +154,16 @@ def test_no_secret_is_in_the_log_whatever_happens(server: LiveServer) -> None:
     assert BODY not in log
 
 
+CHOSEN = {"body": f"{ID[:-1]}c", "trailer": f"{ID[:-1]}d"}
+"""The ids that clients chose; of who sends a wrong head, nothing is believed."""
+
+POST = "POST /v1/queues/q/messages HTTP/1.1\r\nHost: q\r\nTransfer-Encoding: chunked\r\n"
+
 MALFORMED = {
-    "head": f"GET /v1 HTTP/1.1\r\nX-Auth-Token: {TOKEN}\r\nX-Auth-Token {TOKEN}\r\n\r\n",
-    "body": "POST /v1/queues/q/messages HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
-    f"X-Auth-Token: {TOKEN}\r\nX-Openstack-Request-Id: {ID[:-1]}c\r\n\r\n{BODY}\r\n",
+    "line": f"GET /v1 HTTP/1.1 \r\nHost: q\r\nX-Auth-Token: {TOKEN}\r\n\r\n",
+    "head": f"GET /v1 HTTP/1.1\r\nHost: q\r\nX-Auth-Token: {TOKEN}\r\nX-Auth-Token {TOKEN}\r\n\r\n",
+    "body": f"{POST}X-Auth-Token: {TOKEN}\r\n{HEADER}: {CHOSEN['body']}\r\n\r\n{BODY}\r\n",
+    "trailer": f"{POST}{HEADER}: {CHOSEN['trailer']}\r\n\r\n0\r\nX-Auth-Token {TOKEN}\r\n\r\n",
 }
 
 
@@ -170,7 +176,8 @@ def test_a_refused_request_has_an_id_too(server: LiveServer, kind: str) -> None:
     response = malformed(server, kind)
     assert response.status == 400
     request_id = response.headers[HEADER.lower()]
-    assert (request_id == f"{ID[:-1]}c") == (kind == "body")
+    assert (request_id in CHOSEN.values()) == (kind in CHOSEN)
+    assert request_id == CHOSEN.get(kind, request_id)
     (line,) = (line for line in server.log().splitlines() if request_id in line)
     assert "Refused a request of 127.0.0.1" in line
     assert TOKEN not in server.log()

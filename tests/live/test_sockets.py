@@ -13,6 +13,7 @@ from tests.live.client import RecordingClient
 from tests.live.history import Claim
 from tests.live.load import Load
 from tests.support.live import LiveServer
+from tests.support.tiny import get
 from tests.support.wire import Wire, exchange
 
 MESSAGES = "/v1/queues/q/messages"
@@ -60,7 +61,7 @@ def test_case_173_a_chunked_post(server: LiveServer) -> None:
         for part in (b'[{"ttl": 60, ', b'"body": {"in": "par', b'ts"}}]', b""):
             wire.send(b"%x\r\n%s\r\n" % (len(part), part))
         assert wire.receive().status == 201
-        wire.send(f"GET {MESSAGES}?echo=true HTTP/1.1\r\nClient-ID: c\r\n\r\n".encode())
+        wire.send(get(f"{MESSAGES}?echo=true", "Client-ID: c"))
         assert b'"body": {"in": "parts"}' in wire.receive().body
 
 

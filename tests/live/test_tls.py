@@ -18,7 +18,7 @@ from tests.support.command import refusal, run
 from tests.support.live import LiveServer
 from tests.support.programs import find
 from tests.support.tiny import get, tiny
-from tests.support.wire import SECONDS, exchange
+from tests.support.wire import SECONDS, Wire
 
 pytestmark = pytest.mark.measured
 
@@ -196,11 +196,41 @@ def finished(tls: ssl.SSLObject) -> bool:
     return True
 
 
-def test_clear_text_is_told_so(server: LiveServer) -> None:
-    response = exchange(server.port, get("/v1/queues/q"))
-    assert response.status == 400
-    assert response.title == "Invalid API call"
-    assert b"https" in response.body
+METHODS = ["GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "CONNECT", "BREW", "x", "~!"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_clear_text_is_told_so(server: LiveServer, method: str) -> None:
+    with Wire(server.port) as wire:
+        wire.send(get("/v1/queues/q").replace(b"GET", method.encode(), 1))
+        response = wire.receive()
+        assert response.status == 400
+        assert response.title == "Invalid API call"
+        assert b"https" in response.body
+        assert wire.ended()
+    assert server.is_healthy()
+
+
+def test_clear_text_with_head_is_told_so_without_content(server: LiveServer) -> None:
+    with Wire(server.port) as wire:
+        wire.send(get("/v1/queues/q").replace(b"GET", b"HEAD", 1))
+        assert wire.receive("HEAD").status == 400
+        assert wire.ended()
+
+
+def test_a_single_letter_is_clear_text(server: LiveServer) -> None:
+    with Wire(server.port) as wire:
+        assert wire.send(b"D").receive().title == "Invalid API call"
+        wire.send(b"ELETE /v1/queues/q HTTP/1.1\r\n\r\n")
+        assert wire.ended()
+
+
+@pytest.mark.parametrize("data", [b"\x00" * 100, b"\x80\x2e\x01\x00\x02", b"\x7f", b"\xc3\xa4"])
+def test_what_is_no_text_is_left_to_tls(server: LiveServer, data: bytes) -> None:
+    with Wire(server.port) as wire:
+        wire.send(data).finish()
+        with suppress(ConnectionResetError):
+            assert not wire.socket.recv(1000).startswith(b"HTTP")
     assert server.is_healthy()
 
 

@@ -54,6 +54,15 @@ def test_the_length_of_the_application_is_kept() -> None:
     assert body == b"abc"
 
 
+def test_names_of_headers_are_written_as_the_specification_shows_them() -> None:
+    names = ["Allow", "Content-Location", "Content-Type", "Location", "WWW-Authenticate", "x-own"]
+    answer = Answer()
+    answer.start("200 OK", [(name.lower(), "v") for name in names])
+    answer.frame("GET", REQUEST_ID)
+    lines = answer.encode(b"").split(b"\r\n")[1 : 1 + len(names)]
+    assert lines == [f"{name}: v".encode() for name in names]
+
+
 def test_an_answer_without_a_body_says_so() -> None:
     assert answer_of("404 Not Found")[1]["content-length"] == "0"
 

@@ -12,6 +12,8 @@ from marconi_server.server.answers import Environ
 from marconi_server.server.connection import Connection, State
 from marconi_server.server.http1 import Reader
 
+WAITS_FOR_100 = b"PUT / HTTP/1.1\r\nHost: q\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n"
+
 
 class Loop:
     """The worker's part, turned by hand."""
@@ -65,7 +67,7 @@ def test_a_defect_that_one_client_meets_ends_that_client_only(
 ) -> None:
     ours, theirs = sockets
     Connection(loop, ours, "them", Broken({}, 100))
-    theirs.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    theirs.sendall(b"GET / HTTP/1.1\r\nHost: q\r\n\r\n")
     loop.turn()
     assert theirs.recv(10_000).startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
     assert "ZeroDivisionError: a defect" in caplog.text
@@ -95,7 +97,7 @@ def test_a_client_without_room_for_100_continue_is_closed(
     ours, theirs = sockets
     connection = Connection(loop, ours, "them", Reader({}, 100))
     fill(ours)
-    theirs.sendall(b"PUT / HTTP/1.1\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n")
+    theirs.sendall(WAITS_FOR_100)
     loop.turn()
     assert loop.closed == [connection]
 
@@ -105,7 +107,7 @@ def test_an_answer_waits_for_room_until_its_deadline(
 ) -> None:
     ours, theirs = sockets
     connection = Connection(loop, ours, "them", Reader({}, 100))
-    theirs.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    theirs.sendall(b"GET / HTTP/1.1\r\nHost: q\r\n\r\n")
     loop.turn()
     assert [environ["RAW_URI"] for environ in loop.dispatched] == ["/"]
     fill(ours)
@@ -122,7 +124,7 @@ def test_a_client_that_vanished_before_its_last_answer(
 ) -> None:
     ours, theirs = sockets
     connection = Connection(loop, ours, "them", Reader({}, 100))
-    theirs.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    theirs.sendall(b"GET / HTTP/1.1\r\nHost: q\r\n\r\n")
     loop.turn()
     theirs.close()
     connection.answer(b"HTTP/1.1 204 No Content\r\n\r\n", last=True)

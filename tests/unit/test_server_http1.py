@@ -1,82 +1,23 @@
 """Framing: the same bytes give the same requests, whatever pieces they arrive in."""
 
-from dataclasses import dataclass, field
-from itertools import pairwise
-
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marconi_server.server.answers import Refusal
-from marconi_server.server.http1 import MAX_FIELDS, MAX_HEAD, Reader, Refused
-
-MAX_BODY = 64
-
-HOST = b"Host: q.example\r\n"
-
-
-@dataclass
-class Request:
-    method: str
-    path: str
-    query: str
-    body: bytes
-    keep_alive: bool = True
-    truncated: bool = False
-
-
-@dataclass
-class Outcome:
-    """What became of the bytes: requests, then why it ended, or what is incomplete."""
-
-    requests: list[Request] = field(default_factory=list)
-    refusal: Refusal | None = None
-    started: bool = False
-    in_body: bool = False
-
-
-def read(*pieces: bytes) -> Outcome:
-    """Feed the pieces to a reader, as a connection does, and note what comes out."""
-    reader = Reader({"SERVER_NAME": "q"}, MAX_BODY)
-    outcome = Outcome()
-    for piece in pieces:
-        reader.feed(piece)
-        try:
-            while (environ := reader.next()) is not None:
-                outcome.requests.append(
-                    Request(
-                        environ["REQUEST_METHOD"],
-                        environ["PATH_INFO"],
-                        environ["QUERY_STRING"],
-                        environ["wsgi.input"].read(),
-                        reader.keep_alive,
-                        reader.truncated,
-                    )
-                )
-                if reader.truncated or not reader.keep_alive:
-                    return outcome
-        except Refused as refused:
-            outcome.refusal = refused.refusal
-            return outcome
-    outcome.started, outcome.in_body = reader.started, reader.environ is not None
-    return outcome
-
-
-def read_bytewise(data: bytes) -> Outcome:
-    return read(*(data[index : index + 1] for index in range(len(data))))
-
-
-def get(*headers: bytes, line: bytes = b"GET /v1 HTTP/1.1") -> bytes:
-    return b"\r\n".join((line, b"Host: q", *headers)) + b"\r\n\r\n"
-
-
-def post(body: bytes, *headers: bytes) -> bytes:
-    return get(*headers, line=b"POST /v1 HTTP/1.1") + body
-
-
-def chunked(*lines: bytes) -> bytes:
-    return post(b"".join(line + b"\r\n" for line in lines), b"Transfer-Encoding: chunked")
-
+from marconi_server.server.chunks import MAX_TRAILERS
+from marconi_server.server.http1 import MAX_FIELDS, MAX_HEAD
+from tests.unit.reading import (
+    MAX_BODY,
+    Outcome,
+    Request,
+    chunked,
+    cut,
+    get,
+    post,
+    read,
+    read_bytewise,
+)
 
 GET = Request("GET", "/v1", "", b"")
 BAD_LINE = Outcome(refusal=Refusal.REQUEST_LINE)
@@ -153,6 +94,46 @@ STREAMS = {
         post(b"3\nabc\n0\n\n", b"Transfer-Encoding: chunked"),
         BAD_CHUNKS,
     ),
+    "a chunk size of 16 digits": (chunked(b"0" * 15 + b"1", b"a", b"0", b""), posted(b"a")),
+    "a chunk size in upper case": (chunked(b"A", b"0123456789", b"0", b""), posted(b"0123456789")),
+    "a chunk size with a prefix": (chunked(b"0x1", b"a", b"0", b""), BAD_CHUNKS),
+    "a chunk size with a sign": (chunked(b"+1", b"a", b"0", b""), BAD_CHUNKS),
+    "a chunk size in groups": (chunked(b"0_1", b"a", b"0", b""), BAD_CHUNKS),
+    "a blank before a chunk size": (chunked(b" 1", b"a", b"0", b""), BAD_CHUNKS),
+    "a blank behind a chunk size": (chunked(b"1 ", b"a", b"0", b""), BAD_CHUNKS),
+    "a blank before an extension": (chunked(b"1 ;a", b"a", b"0", b""), BAD_CHUNKS),
+    "an extension with a control character": (chunked(b"1;a\x01", b"a", b"0", b""), BAD_CHUNKS),
+    "an extension with a bare carriage return": (chunked(b"1;\ra", b"a", b"0", b""), BAD_CHUNKS),
+    "an extension with a bare line feed": (chunked(b"1;a\n", b"a", b"0", b""), BAD_CHUNKS),
+    "an extension without end": (chunked(b"1;" + b"a" * 8191), BAD_CHUNKS),
+    "no chunk size": (chunked(b"", b"a", b"0", b""), BAD_CHUNKS),
+    "an extension without a chunk size": (chunked(b";a", b"a", b"0", b""), BAD_CHUNKS),
+    "a chunk that ends with a bare line feed": (chunked(b"1", b"a\n0", b""), BAD_CHUNKS),
+    "a chunk that ends with a bare carriage return": (chunked(b"1", b"a\r0", b""), BAD_CHUNKS),
+    "a bare line feed at the end": (post(b"0\r\n\n", b"Transfer-Encoding: chunked"), BAD_CHUNKS),
+    "a trailer without a colon": (chunked(b"0", b"none", b""), BAD_CHUNKS),
+    "a trailer without a name": (chunked(b"0", b": a", b""), BAD_CHUNKS),
+    "a trailer with a control character": (chunked(b"0", b"A: \x01", b""), BAD_CHUNKS),
+    "a trailer with a blank before the colon": (chunked(b"0", b"A : b", b""), BAD_CHUNKS),
+    "a folded trailer": (chunked(b"0", b"A: b", b" c", b""), BAD_CHUNKS),
+    "a trailer with a bare line feed": (chunked(b"0", b"A: b\nB: c", b""), BAD_CHUNKS),
+    "a wrong trailer behind a good one": (chunked(b"0", b"A: b", b"none", b""), BAD_CHUNKS),
+    "a trailer without end": (chunked(b"0", b"A: " + b"b" * 8190), BAD_CHUNKS),
+    "a length as a trailer": (chunked(b"0", b"Content-length: 5", b""), BAD_CHUNKS),
+    "a host as a trailer": (chunked(b"0", b"Host: q", b""), BAD_CHUNKS),
+    "a coding as a trailer": (chunked(b"0", b"Transfer-Encoding: chunked", b""), BAD_CHUNKS),
+    "as many trailers as allowed": (chunked(b"0", *[b"A: b"] * MAX_TRAILERS, b""), posted(b"")),
+    "one trailer more": (chunked(b"0", *[b"A: b"] * (MAX_TRAILERS + 1), b""), BAD_CHUNKS),
+    "trailers without an end": (chunked(b"0", b"A: b"), Outcome(started=True, in_body=True)),
+    "a trailer is dropped": (
+        chunked(b"0", b"X-Project-Id: a", b"") + get(),
+        served(Request("POST", "/v1", "", b""), GET),
+    ),
+    "half a line break": (b"\r", Outcome()),
+    "half a line break between requests": (get() + b"\r\n\r", served(GET)),
+    "half a line break before a request": (b"\r" + get(), BAD_LINE),
+    "a bare line feed before a request": (b"\n" + get(), BAD_LINE),
+    "two carriage returns": (b"\r\r\n", BAD_LINE),
     "a line break before a request": (b"\r\n" + get(), served(GET)),
     "line breaks between requests": (get() + b"\r\n\r\n\r\n" + get(), served(GET, GET)),
     "only line breaks": (b"\r\n" * 20, Outcome()),
@@ -204,6 +185,28 @@ STREAMS = {
         get(line=b"OPTIONS * HTTP/1.1"),
         served(Request("OPTIONS", "*", "", b"")),
     ),
+    "the whole server, but not to know its options": (get(line=b"GET * HTTP/1.1"), BAD_LINE),
+    "more than the whole server": (get(line=b"OPTIONS */v1 HTTP/1.1"), BAD_LINE),
+    "a query of the whole server": (get(line=b"OPTIONS *?a HTTP/1.1"), BAD_LINE),
+    "a target with a user": (get(line=b"GET http://u@q/v1 HTTP/1.1"), BAD_LINE),
+    "a target with an empty host": (get(line=b"GET http:///v1 HTTP/1.1"), BAD_LINE),
+    "a fragment": (get(line=b"GET /v1#a HTTP/1.1"), BAD_LINE),
+    "a fragment of a query": (get(line=b"GET /v1?a#b HTTP/1.1"), BAD_LINE),
+    "two blanks": (get(line=b"GET  /v1 HTTP/1.1"), BAD_LINE),
+    "two blanks before the version": (get(line=b"GET /v1  HTTP/1.1"), BAD_LINE),
+    "a tab": (get(line=b"GET\t/v1 HTTP/1.1"), BAD_LINE),
+    "a blank in front": (get(line=b" GET /v1 HTTP/1.1"), BAD_LINE),
+    "a blank behind": (get(line=b"GET /v1 HTTP/1.1 "), BAD_LINE),
+    "a blank in the target": (get(line=b"GET /v1 /x HTTP/1.1"), BAD_LINE),
+    "a DEL in the target": (get(line=b"GET /v1\x7f HTTP/1.1"), BAD_LINE),
+    "a method that is no token": (get(line=b"G@T /v1 HTTP/1.1"), BAD_LINE),
+    "no method": (get(line=b"/v1 HTTP/1.1"), BAD_LINE),
+    "a bare carriage return in the line": (get(line=b"GET /v1 HTTP/1.1\r"), BAD_LINE),
+    "HTTP/1.2": (get(line=b"GET /v1 HTTP/1.2"), BAD_LINE),
+    "HTTP/1.10": (get(line=b"GET /v1 HTTP/1.10"), BAD_LINE),
+    "a protocol in lower case": (get(line=b"GET /v1 http/1.1"), BAD_LINE),
+    "HTTP/0.9": (b"GET /v1\r\n", BAD_LINE),
+    "two slashes": (get(line=b"GET //v1 HTTP/1.1"), served(Request("GET", "//v1", "", b""))),
     "no version": (get(line=b"GET /v1"), BAD_LINE),
     "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", BAD_LINE),
     "a control character in the line": (get(line=b"GET /v\x011 HTTP/1.1"), BAD_LINE),
@@ -240,6 +243,46 @@ STREAMS = {
     "a blank before a colon": (get(b"X-Project-Id : a"), BAD_HEADERS),
     "a header without a colon": (get(b"X-Project-Id"), BAD_HEADERS),
     "two hosts": (get(b"Host: q"), BAD_HEADERS),
+    "two other hosts": (get(b"host: r"), BAD_HEADERS),
+    "two types": (get(b"Content-Type: a/b", b"Content-Type: a/b"), BAD_HEADERS),
+    "no host": (b"GET /v1 HTTP/1.1\r\nAccept: */*\r\n\r\n", BAD_HEADERS),
+    "no header at all": (b"GET /v1 HTTP/1.1\r\n\r\n", BAD_HEADERS),
+    "no header at all in HTTP/1.0": (
+        b"GET /v1 HTTP/1.0\r\n\r\n",
+        served(Request("GET", "/v1", "", b"", keep_alive=False)),
+    ),
+    "a host that is none in HTTP/1.0": (b"GET /v1 HTTP/1.0\r\nHost: a/b\r\n\r\n", BAD_HEADERS),
+    "no host but in the target": (b"GET http://q/v1 HTTP/1.1\r\n\r\n", BAD_HEADERS),
+    "a name without letters": (get(b": a"), BAD_HEADERS),
+    "a name with a letter of no token": (get(b"a(b: c"), BAD_HEADERS),
+    "a name beyond ASCII": (get(b"\xe4: c"), BAD_HEADERS),
+    "a name of 256 letters": (get(b"a" * 256 + b": c"), served(GET)),
+    "a name of 257 letters": (get(b"a" * 257 + b": c"), BAD_HEADERS),
+    "a DEL in a header": (get(b"A: b\x7f"), BAD_HEADERS),
+    "a bare carriage return in a header": (get(b"A: b\rc"), BAD_HEADERS),
+    "a carriage return before a line break": (get(b"A: b\r"), BAD_HEADERS),
+    "a carriage return behind a line break": (get(b"A: b\r\n\rB: c"), BAD_HEADERS),
+    "a blank line with a blank": (get(b" ") + get(), BAD_HEADERS),
+    "a folded first header": (b"GET /v1 HTTP/1.1\r\n Host: q\r\n\r\n", BAD_HEADERS),
+    "a length with a superscript": (get(b"Content-Length: \xb2"), BAD_HEADERS),
+    "a length in groups": (get(b"Content-Length: 1_0"), BAD_HEADERS),
+    "a hexadecimal length": (get(b"Content-Length: 0x1"), BAD_HEADERS),
+    "a length and a coding that is none": (
+        get(b"Content-Length: 1", b"Transfer-Encoding: identity"),
+        BAD_HEADERS,
+    ),
+    "no coding, then chunks": (get(b"Transfer-Encoding: identity, chunked"), BAD_HEADERS),
+    "no coding, then chunks, in two headers": (
+        get(b"Transfer-Encoding: identity", b"Transfer-Encoding: chunked"),
+        BAD_HEADERS,
+    ),
+    "chunks with a parameter": (get(b"Transfer-Encoding: chunked;q=1"), BAD_HEADERS),
+    "an empty coding": (get(b"Transfer-Encoding:"), BAD_HEADERS),
+    "a coding with a control character": (get(b"Transfer-Encoding: \x0bchunked"), BAD_HEADERS),
+    "a coding behind an underscore": (
+        post(b"", b"Transfer_Encoding: chunked", b"Content_Length: 3"),
+        served(Request("POST", "/v1", "", b"")),
+    ),
     "as many headers as allowed": (get(*[b"X-A: 1"] * (MAX_FIELDS - 1)), served(GET)),
     "one header more": (get(*[b"X-A: 1"] * MAX_FIELDS), BAD_HEADERS),
     "very many headers": (get(*[b"X-A: 1"] * 2000), BAD_HEADERS),
@@ -275,15 +318,18 @@ def test_bytes_one_by_one(name: str) -> None:
     assert read_bytewise(data) == expected
 
 
+@pytest.mark.parametrize("name", STREAMS)
+def test_bytes_in_two_pieces(name: str) -> None:
+    data, expected = STREAMS[name]
+    if len(data) < 1000:
+        for place in range(1, len(data)):
+            assert read(data[:place], data[place:]) == expected
+
+
 @pytest.mark.parametrize("name", LARGE)
 def test_large_heads_in_packets(name: str) -> None:
     data, expected = LARGE[name]
     assert read(*(data[start : start + 1448] for start in range(0, len(data), 1448))) == expected
-
-
-def cut(data: bytes, places: list[int]) -> list[bytes]:
-    bounds = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[start:end] for start, end in pairwise(bounds) if start < end]
 
 
 @settings(deadline=None)
@@ -291,117 +337,3 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 def test_any_split_gives_the_same(name: str, places: list[int]) -> None:
     data, expected = STREAMS[name]
     assert read(*cut(data, places)) == expected
-
-
-requests = st.one_of(
-    st.just(get()),
-    st.builds(
-        lambda body: post(body, b"Content-Length: %d" % len(body)),
-        st.binary(max_size=MAX_BODY + 2),
-    ),
-    st.builds(
-        lambda bodies: chunked(
-            *(part for body in bodies for part in (b"%x" % len(body), body)), b"0", b""
-        ),
-        st.lists(st.binary(min_size=1, max_size=20), max_size=5),
-    ),
-)
-FRAGMENTS = (
-    *(b"GET", b" ", b"/v1", b"HTTP/1.1", b"\r", b"\n", b"\r\n", b":", b"a", b"0", b"\x00", b"\xff"),
-    *(b"Transfer-Encoding: chunked\r\n", b"Content-Length: 5\r\n", b"Host: q\r\n", b"?", b";"),
-    *(b"://", b"http", b"%", b"*", b"GET ", b" HTTP/1.1\r\n", b"\r\n\r\n"),
-)
-rubbish = st.one_of(
-    st.lists(st.sampled_from(FRAGMENTS), max_size=30).map(b"".join), st.binary(max_size=40)
-)
-
-
-@settings(max_examples=300, deadline=None)
-@example(parts=[b"\r\n\n"], places=[1])
-@example(parts=[b"! ! \x00\x00\x00\x00\x00\x00\x00\n\x00"], places=[])
-@given(
-    parts=st.lists(st.one_of(requests, rubbish), max_size=4),
-    places=st.lists(st.integers(min_value=0), max_size=8),
-)
-def test_any_bytes_at_all_give_the_same_in_any_split(parts: list[bytes], places: list[int]) -> None:
-    data = b"".join(parts)
-    whole = read(data)
-    assert read(*cut(data, places)) == whole
-    assert read_bytewise(data) == whole
-
-
-def environ_of(data: bytes) -> dict[str, object]:
-    reader = Reader({"SERVER_NAME": "q", "REMOTE_ADDR": "192.0.2.1"}, MAX_BODY)
-    reader.feed(data)
-    environ = reader.next()
-    assert environ is not None
-    return environ
-
-
-def test_the_environ_has_what_the_connection_knows() -> None:
-    environ = environ_of(get())
-    assert environ["SERVER_NAME"] == "q"
-    assert environ["REMOTE_ADDR"] == "192.0.2.1"
-    assert environ["SERVER_PROTOCOL"] == "HTTP/1.1"
-    assert "_consumed" not in environ
-
-
-@pytest.mark.parametrize(
-    ("line", "raw"),
-    [
-        (b"GET /v1/a%2Fb?x=%20 HTTP/1.1", "/v1/a%2Fb?x=%20"),
-        (b"GET http://o.example/v1/a%2fb HTTP/1.1", "http://o.example/v1/a%2fb"),
-        (b"GET /v1 HTTP/1.1", "/v1"),
-    ],
-)
-def test_the_raw_target_stays_as_sent(line: bytes, raw: str) -> None:
-    assert environ_of(get(line=line))["RAW_URI"] == raw
-
-
-def test_the_host_of_an_absolute_target_replaces_that_of_the_header() -> None:
-    environ = environ_of(get(line=b"GET http://other.example:81/v1 HTTP/1.1"))
-    assert environ["HTTP_HOST"] == "other.example:81"
-
-
-def test_a_chunked_body_reaches_the_application_with_a_length_and_no_coding() -> None:
-    environ = environ_of(chunked(b"3", b"abc", b"0", b""))
-    assert environ["CONTENT_LENGTH"] == "3"
-    assert "HTTP_TRANSFER_ENCODING" not in environ
-
-
-def test_a_declared_length_over_the_limit_stays_visible() -> None:
-    environ = environ_of(get(b"Content-Length: 31457280"))
-    assert environ["CONTENT_LENGTH"] == "31457280"
-
-
-def test_repeated_headers_are_joined() -> None:
-    assert environ_of(get(b"Accept: a", b"Accept: b"))["HTTP_ACCEPT"] == "a,b"
-
-
-def test_a_header_with_an_underscore_cannot_pass_for_another() -> None:
-    assert "HTTP_X_PROJECT_ID" not in environ_of(get(b"X_Project_Id: stolen"))
-
-
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [
-        (post(b"", b"Content-Length: 3", b"Expect: 100-continue"), True),
-        (post(b"", b"Transfer-Encoding: chunked", b"Expect: 100-Continue"), True),
-        (post(b"", b"Content-Length: 3"), False),
-        (post(b"", b"Content-Length: 3", b"Expect: 200-ok"), False),
-        (get(b"Content-Length: 3", b"Expect: 100-continue", line=b"PUT / HTTP/1.0"), False),
-    ],
-)
-def test_who_waits_for_100_continue(data: bytes, expected: bool) -> None:
-    reader = Reader({}, MAX_BODY)
-    reader.feed(data)
-    assert reader.next() is None
-    assert reader.expects_continue is expected
-
-
-def test_nobody_is_asked_to_send_a_body_that_is_too_large() -> None:
-    reader = Reader({}, MAX_BODY)
-    reader.feed(post(b"", b"Content-Length: 65", b"Expect: 100-continue"))
-    assert reader.next() is not None
-    assert reader.truncated
-    assert not reader.expects_continue
