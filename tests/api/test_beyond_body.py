@@ -52,6 +52,13 @@ def test_100_000_levels(client: Client, queue: Queue, shape: str) -> None:
     assert client.get(metadata).json() == {}
 
 
+def test_brackets_in_strings_are_no_levels(client: Client, queue: Queue) -> None:
+    for text in ("[" * 1000, "{[" * 1000, '[\\"' * 1000):
+        assert client.get(queue.post_body(text)).json()["body"] == text
+        assert client.put(f"{queue.path}/metadata", {text: text}).status == 204
+        assert client.get(f"{queue.path}/metadata").json() == {text: text}
+
+
 @pytest.mark.parametrize("shape", ["arrays", "objects", "mixed"])
 def test_100_levels(client: Client, queue: Queue, shape: str) -> None:
     deep = nested(100)[shape]
@@ -155,8 +162,10 @@ def test_last_of_duplicate_keys_wins(client: Client, queue: Queue) -> None:
     assert (message["ttl"], message["body"]) == (60, {"a": 2})
     assert queue.post(b'[{"ttl": "x", "body": 1, "ttl": 60}]').status == 201
     assert queue.post(b'[{"ttl": 60, "body": 1, "ttl": "x"}]').status == 400
-    client.put(f"{queue.path}/metadata", b'{"a": 1, "a": 2}')
-    assert client.get(f"{queue.path}/metadata").json() == {"a": 2}
+    assert b'"body": {"a": 2}}' in client.get(href).body
+    client.put(f"{queue.path}/metadata", b'{"a": 1, "b": {"c": 1, "\\u0063": 2}, "a": 2}')
+    assert client.get(f"{queue.path}/metadata").body == b'{"a": 2, "b": {"c": 2}}'
+    assert b'"metadata": {"a": 2, "b": {"c": 2}}' in client.get("/v1/queues?detailed=true").body
     body = b'{"ttl": 1, "grace": 1, "ttl": 90, "grace": 60}'
     claim = client.post(queue.claims, body).headers["Location"] or ""
     assert client.patch(claim, b'{"ttl": 1, "ttl": 80}').status == 204

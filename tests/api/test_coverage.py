@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-CASES = 346
+CASES = 389
 """How many cases the conformance list has."""
 
 HERE = Path(__file__).parent
@@ -13,7 +13,23 @@ KEYSTONE = HERE.parent / "keystone"
 """Where the cases that need authentication are."""
 
 ADMIN = "needs the admin API: the tests of shards"
-ELSEWHERE = dict.fromkeys(range(316, 342), ADMIN)
+TO_COME = "needs what is not built yet"
+ELSEWHERE = {
+    **dict.fromkeys(range(316, 342), ADMIN),
+    356: TO_COME,
+    357: TO_COME,
+    358: TO_COME,
+    359: TO_COME,
+    360: TO_COME,
+    361: TO_COME,
+    362: TO_COME,
+    363: TO_COME,
+    **dict.fromkeys(range(365, 376), "waiting requests, which are to come"),
+    **dict.fromkeys(range(376, 385), "Idempotency-Key, which is to come"),
+    **dict.fromkeys(range(385, 387), "purge, which is to come"),
+    **dict.fromkeys(range(387, 389), "the API document, which is to come"),
+    389: TO_COME,
+}
 """Cases that other tests cover, with the reason."""
 
 
