@@ -13,7 +13,7 @@ LONGEST: Final = 4096
 # What stands between separators, which do not count inside quotes. Possessive quantifiers keep
 # both linear.
 _RANGES: Final = re.compile(r'(?:[^,"]++|"(?:[^"\\]++|\\.)*+"?)++')
-_PARTS: Final = re.compile(r'(?:[^;"]++|"(?:[^"\\]++|\\.)*+"?)++')
+_PARAMETERS: Final = re.compile(r'(?:[^;"]++|"(?:[^"\\]++|\\.)*+"?)++')
 
 _ABOVE_ZERO: Final = re.compile(r"0?\.0*+[1-9][0-9]*+|1(?:\.0*+)?")
 
@@ -29,22 +29,18 @@ def allows(environ: Mapping[str, Any], media_types: Sequence[str]) -> bool:
     if len(accept) > LONGEST:
         return False
     accept = accept.strip().lower()
-    return not accept or any(_matches(each, media_types) for each in _RANGES.findall(accept))
+    wanted = {*media_types, *(f"{each.partition('/')[0]}/*" for each in media_types), "*/*", "*"}
+    for item in _RANGES.findall(accept):
+        media_range, _, parameters = item.partition(";")
+        if media_range.strip() in wanted and _has_quality(parameters):
+            return True
+    return not accept
 
 
-def _matches(item: str, media_types: Sequence[str]) -> bool:
-    parts = _PARTS.findall(item)
-    media_range = parts[0].strip() if parts else ""
-    return any(
-        media_range in (media_type, f"{media_type.partition('/')[0]}/*", "*/*", "*")
-        for media_type in media_types
-    ) and _is_wanted(parts[1:])
-
-
-def _is_wanted(parameters: Sequence[str]) -> bool:
+def _has_quality(parameters: str) -> bool:
     """Tell whether the quality of a range, which is 1 if none is given, is above zero."""
     quality = "1"
-    for parameter in parameters:
+    for parameter in _PARAMETERS.findall(parameters):
         name, equals, value = parameter.partition("=")
         if equals and name.strip() == "q":
             quality = value.strip().strip('"')

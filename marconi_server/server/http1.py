@@ -6,14 +6,17 @@ begins and ends, whatever pieces it arrives in, and makes the WSGI environ (PEP 
 
 import re
 from io import BytesIO
-from urllib.parse import unquote_to_bytes
 
 from gunicorn_h1c import H1CProtocol, IncompleteError, ParseError, parse_to_wsgi_environ
 
+from marconi_server.api.requests import LONGEST_PATH
 from marconi_server.server.answers import Environ, Refusal
 
 MAX_HEAD = 160 * 1024
-"""Largest request head in bytes: leaves room for a query string of 100 KB."""
+"""Largest request head in bytes. What of it is read has bounds of its own, far below."""
+
+LONGEST_CONNECTION = 1024
+"""Bytes of the header `Connection`; a longer one is no wish to keep anything."""
 
 MAX_FIELDS = 100
 """Most header fields of a request."""
@@ -22,6 +25,8 @@ _MAX_DIGITS = 18
 """Of a Content-Length: any more cannot be meant seriously."""
 
 _ABSOLUTE_FORM = re.compile(r"https?://([^/?#]+)", re.IGNORECASE)
+
+_ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 
 _LINE_BREAKS = re.compile(rb"\A(?:\r\n)+")
 
@@ -161,8 +166,10 @@ class Reader:
             # RFC 9112 3.2.2: the target's host replaces that of the header.
             environ["HTTP_HOST"] = absolute[1]
             environ["PATH_INFO"] = path = path[absolute.end() :] or "/"
+        if len(path) > LONGEST_PATH:  # PERF: to decode a long one takes long
+            raise Refused(Refusal.REQUEST_LINE, f"a path of {len(path)} bytes")
         if "%" in path:
-            environ["PATH_INFO"] = unquote_to_bytes(path.encode("latin-1")).decode("latin-1")
+            environ["PATH_INFO"] = _ESCAPE.sub(_unescape, path)
 
     def _find_framing(self, environ: Environ) -> None:
         """Find out how the body ends, and whether the connection goes on behind it."""
@@ -170,6 +177,8 @@ class Reader:
         options = environ.get("HTTP_CONNECTION")
         if options is None:
             self.keep_alive = modern
+        elif len(options) > LONGEST_CONNECTION:
+            self.keep_alive = False
         else:
             tokens = [token.strip() for token in options.lower().split(",")]
             self.keep_alive = "close" not in tokens and (modern or "keep-alive" in tokens)
@@ -249,6 +258,10 @@ class _Chunks:
                 rest: bytes = self._protocol.remaining()
                 return rest + data[start + _CHUNKED_STEP :]
         return None
+
+
+def _unescape(match: re.Match[str]) -> str:
+    return chr(int(match[0][1:], 16))
 
 
 def _blame(head: bytes | bytearray) -> Refusal:
