@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from marconi_server.api.errors import InvalidBody, InvalidCall
-from marconi_server.storage.contract import LARGEST_DOCUMENT
+from marconi_server.storage.contract import LARGEST_BODY
 
 Document = TypeVar("Document")
 
@@ -93,7 +93,8 @@ def normal_form(value: msgspec.Raw | bytes) -> bytes:
     an object has a key twice: then only the last value is left.
 
     :raises InvalidBody: the value has more than `MAX_DEPTH` levels
-    :raises InvalidCall: what would be kept has more than `LARGEST_DOCUMENT` bytes
+    :raises InvalidCall: what would be kept has more than `LARGEST_BODY` bytes, though the request
+        was not too large: the blanks make of every two bytes three at most
     """
     text = bytes(value)
     # PERF: to look whether a byte is there costs a tenth of counting it, or of looking for two.
@@ -104,10 +105,10 @@ def normal_form(value: msgspec.Raw | bytes) -> bytes:
         text = _write_raw(text)
     if text.count(b'": ') > 1:  # PERF: there is more than one key, or a string that looks like it
         text = _keep_last(text)
-    if len(text) > LARGEST_DOCUMENT:
+    if len(text) > LARGEST_BODY:
         raise InvalidCall(
-            f"A document is too large; with a blank behind each comma and colon it has "
-            f"{len(text)} bytes, and {LARGEST_DOCUMENT} are allowed."
+            "The body of a message is too large; with a blank behind each comma and colon it has "
+            f"{len(text)} bytes, and {LARGEST_BODY} are allowed."
         )
     return text
 

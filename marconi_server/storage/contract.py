@@ -26,7 +26,7 @@ Rules that hold for every operation:
   bodies and metadata are valid UTF-8 JSON. Ids and markers are any text, as clients sent it;
   what the driver could not have minted matches nothing, and is never an error.
 * Bodies. A body or metadata document is opaque: it comes back byte for byte. It has at most
-  `LARGEST_DOCUMENT` bytes; no operation fails because of its size.
+  `LARGEST_BODY` or `LARGEST_METADATA` bytes; no operation fails because of its size.
 
 Names of queues are made of `A-Z a-z 0-9 _ - .`, ids and markers of `A-Z a-z 0-9 _ -`, message
 markers of digits only (spec 2). Message ids are unique within their queue, for ever.
@@ -41,8 +41,11 @@ from msgspec import Struct
 Clock = Callable[[], float]
 """Gives the time as seconds since the epoch, UTC."""
 
-LARGEST_DOCUMENT: Final = 15 * 1024**2
-"""Bytes of the largest body or metadata document. MongoDB takes 16 MiB with all that is around."""
+LARGEST_BODY: Final = 15 * 1024**2
+"""Bytes of the largest body of a message. A document of MongoDB has 16 MiB at most."""
+
+LARGEST_METADATA: Final = 6 * 1024**2
+"""Bytes of the largest metadata. MongoDB with little memory does not exchange larger documents."""
 
 Item = TypeVar("Item")
 

@@ -220,7 +220,7 @@ def test_the_last_of_equal_keys_is_left(value: Any) -> None:
 
 
 def test_what_would_be_too_large_to_keep_is_refused() -> None:
-    most = contract.LARGEST_DOCUMENT
+    most = contract.LARGEST_BODY
     raw = b"[" + b"1," * (most // 3 - 1) + b"1"  # a third less than with blanks
     assert len(documents.normal_form(raw + b" ]")) == most
     with pytest.raises(InvalidCall) as caught:
