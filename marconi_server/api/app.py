@@ -63,11 +63,13 @@ class Router(CompiledRouter):
     def find(self, uri: str, req: falcon.Request | None = None) -> Any:
         """Find the resource for a request; one trailing slash is gone from `uri` already.
 
+        :raises InvalidCall: path or query are too long
         :raises NotFound: nothing is at this path
         :raises MethodNotAllowed: the resource does not implement the method
         :raises falcon.HTTPStatus: the answer to OPTIONS
         """
         assert req is not None
+        requests.check_target(req)
         if "//" in uri or uri.endswith("/") or _has_encoded_slash(req):
             route = None
         else:

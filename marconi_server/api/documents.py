@@ -4,13 +4,15 @@ A message body or metadata document is checked once, when it comes in, and from 
 is opaque bytes that go into answers as they are.
 """
 
+import json
 import re
 from itertools import accumulate
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from marconi_server.api.errors import InvalidBody
+from marconi_server.api.errors import InvalidBody, InvalidCall
+from marconi_server.storage.contract import LARGEST_BODY
 
 Document = TypeVar("Document")
 
@@ -28,10 +30,17 @@ _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
 _LONG_NUMBER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{19}[0-9.eE+-]*+")
 
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # signed bytes: one level up, one down
 
-# Either a run of escapes that stand for characters beyond ASCII, or any other escape.
-# Both halves of a surrogate pair are always in the same run.
-_ESCAPES = re.compile(rb"((?:\\u(?!00[0-7])[0-9A-Fa-f]{4})+)|\\.")
+# A run of escapes that stand for characters beyond ASCII. Both halves of a surrogate pair are
+# always in the same run.
+_ESCAPES = re.compile(rb"(?:\\u(?!00[0-7])[0-9A-Fa-f]{4})+")
+_BACKSLASH = b"\xff"  # which UTF-8 does not have
+
+# Half of a surrogate pair, in a group; whole ones and all other escapes are passed over.
+_LONE_SURROGATE = re.compile(
+    rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F])|\\.", re.DOTALL
+)
 
 
 def read(decoder: msgspec.json.Decoder[Document], raw: bytes) -> Document:
@@ -42,6 +51,8 @@ def read(decoder: msgspec.json.Decoder[Document], raw: bytes) -> Document:
     """
     if not raw:
         raise InvalidBody("The body is empty.")
+    if raw.isspace():
+        raise InvalidBody("The body has blanks only.")
     try:
         # msgspec passes over the bytes of strings that it does not turn into objects.
         raw.decode()
@@ -51,7 +62,10 @@ def read(decoder: msgspec.json.Decoder[Document], raw: bytes) -> Document:
     except msgspec.ValidationError as error:
         raise InvalidBody(f"This kind of document is not supported: {error}.") from error
     except msgspec.DecodeError as error:
-        raise InvalidBody(f"The body cannot be parsed: {error}.") from error
+        reason = str(error)
+        if "truncated" in reason and _has_lone_surrogate(raw):
+            reason = "a string has half of a surrogate pair"  # near the end of the body
+        raise InvalidBody(f"The body cannot be parsed: {reason}.") from error
     except RecursionError as error:
         raise _nested_too_deep() from error
     # PERF: of nineteen digits in a row every third byte has at least six, side by side.
@@ -75,9 +89,12 @@ def normal_form(value: msgspec.Raw | bytes) -> bytes:
     """Return a valid JSON value in the layout of answers (spec 4.6).
 
     One blank behind each comma and colon, none elsewhere, and characters beyond ASCII
-    written raw. Numbers, keys, their order and all other escapes stay as they are.
+    written raw. Numbers, keys, their order and all other escapes stay as they are, except where
+    an object has a key twice: then only the last value is left.
 
     :raises InvalidBody: the value has more than `MAX_DEPTH` levels
+    :raises InvalidCall: what would be kept has more than `LARGEST_BODY` bytes, though the request
+        was not too large: the blanks make of every two bytes three at most
     """
     text = bytes(value)
     # PERF: to look whether a byte is there costs a tenth of counting it, or of looking for two.
@@ -85,7 +102,14 @@ def normal_form(value: msgspec.Raw | bytes) -> bytes:
         _check_depth(text)
     text = msgspec.json.format(text, indent=0)
     if b"\\" in text and b"\\u" in text:
-        text = _ESCAPES.sub(_raw_characters, text)
+        text = _write_raw(text)
+    if text.count(b'": ') > 1:  # PERF: there is more than one key, or a string that looks like it
+        text = _keep_last(text)
+    if len(text) > LARGEST_BODY:
+        raise InvalidCall(
+            "The body of a message is too large; with a blank behind each comma and colon it has "
+            f"{len(text)} bytes, and {LARGEST_BODY} are allowed."
+        )
     return text
 
 
@@ -103,8 +127,8 @@ def _check_integers(raw: bytes) -> None:
 def _check_depth(text: bytes) -> None:
     if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return
-    brackets = _STRING.sub(b"", text).translate(None, _NOT_BRACKETS)
-    if max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets)) > MAX_DEPTH:
+    steps = _STRING.sub(b"", text).translate(_STEPS, _NOT_BRACKETS)
+    if max(accumulate(memoryview(steps).cast("b")), default=0) > MAX_DEPTH:
         raise _nested_too_deep()
 
 
@@ -112,8 +136,51 @@ def _nested_too_deep() -> InvalidBody:
     return InvalidBody(f"The body is nested too deep; {MAX_DEPTH} levels are allowed.")
 
 
+def _has_lone_surrogate(raw: bytes) -> bool:
+    return any(match[1] for match in _LONE_SURROGATE.finditer(raw))
+
+
+def _write_raw(text: bytes) -> bytes:
+    # Where no backslash stands for itself, each \\u begins an escape.
+    text = text.replace(rb"\\", _BACKSLASH)
+    return _ESCAPES.sub(_raw_characters, text).replace(_BACKSLASH, rb"\\")
+
+
 def _raw_characters(match: re.Match[bytes]) -> bytes:
-    run = match[1]
-    if run is None:
-        return match[0]
+    run = match[0]
+    if len(run) == 6:  # PERF: a single one, in half the time
+        return chr(int(run[2:], 16)).encode()  # noqa: FURB166 - \\u is no prefix that int() knows
     return bytes.fromhex(run.replace(rb"\u", b"").decode()).decode("utf-16-be").encode()
+
+
+class _KeyTwice(Exception):
+    """An object has a key more than once."""
+
+
+def _look_for_keys_twice(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) < len(pairs):
+        raise _KeyTwice
+
+
+def _number(digits: str) -> msgspec.Raw:
+    return msgspec.Raw(digits.encode())
+
+
+# PERF: most documents are only looked through, and none of their values is of interest.
+_LOOK = json.JSONDecoder(
+    object_pairs_hook=_look_for_keys_twice, parse_int=len, parse_float=len
+).raw_decode
+
+# Keeps all digits of numbers.
+_READ = json.JSONDecoder(parse_int=_number, parse_float=_number).raw_decode
+
+
+def _keep_last(text: bytes) -> bytes:
+    """Return a JSON value, in normal form, in which each object has each key once."""
+    characters = text.decode()
+    try:
+        _LOOK(characters)
+    except _KeyTwice:
+        value, _ = _READ(characters)
+        return msgspec.json.format(msgspec.json.encode(value), indent=0)
+    return text

@@ -11,6 +11,7 @@ from typing import Any
 
 import falcon
 
+from marconi_server.api import accept
 from marconi_server.auth.contract import IdentityUnavailable, Unauthenticated
 from marconi_server.storage.errors import (
     ClaimNotFound,
@@ -19,9 +20,12 @@ from marconi_server.storage.errors import (
     QueueNotFound,
     StorageConflict,
     StorageUnavailable,
+    quoted,
 )
 
 log = logging.getLogger(__name__)
+
+_JSON = (falcon.MEDIA_JSON,)
 
 RETRY_AFTER = 30
 """Seconds after which a client may try again what storage could not do (spec 5)."""
@@ -165,7 +169,7 @@ def serialize(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPErro
     if isinstance(error, NotAcceptable):
         return
     # This one comes before the check of what the client accepts.
-    if isinstance(error, AuthenticationRequired) and not req.client_accepts_json:
+    if isinstance(error, AuthenticationRequired) and not accept.allows(req.env, _JSON):
         return
     # Only Falcon itself raises errors without a description: for a method of its own making.
     resp.data = document(error.title, error.description or "This request makes no sense here.")
@@ -203,7 +207,7 @@ def log_unavailable(req: falcon.Request, error: StorageUnavailable) -> None:
 def _queue_not_found(
     _req: falcon.Request, _resp: falcon.Response, error: QueueNotFound, _params: dict[str, Any]
 ) -> None:
-    raise NotFound(f"There is no queue {error.queue!r} in this project.") from error
+    raise NotFound(f"There is no queue {quoted(error.queue)} in this project.") from error
 
 
 def _item_not_found(

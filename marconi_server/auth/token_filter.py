@@ -10,6 +10,7 @@ This is the place where its errors, and those of the libraries below it, become 
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Final
@@ -19,7 +20,7 @@ import webob.exc
 from keystoneauth1.exceptions import ClientException
 from keystonemiddleware import auth_token
 
-from marconi_server.auth import identity
+from marconi_server.auth import access_rules, identity, token_data
 from marconi_server.auth.authtoken import AuthToken
 from marconi_server.auth.contract import IdentityUnavailable
 
@@ -113,19 +114,59 @@ class _Filter(auth_token.AuthProtocol):  # type: ignore[misc] # it has no types
 
     def fetch_token(self, token: str, **options: Any) -> Any:
         try:
-            return super().fetch_token(token, **options)
+            with self._expecting_a_token():
+                data = super().fetch_token(token, **options)
+                token_data.check(data["token"])
+                return data
         except auth_token.InvalidToken as error:
             raise _UnknownToken from error
         except (ClientException, webob.exc.HTTPServiceUnavailable) as error:
             raise IdentityUnavailable(reason=f"Keystone at {self.url}: {_reason(error)}") from error
+
+    def _validate_token(self, auth_ref: Any, **options: Any) -> None:
+        with self._expecting_a_token():  # whose end is a time
+            super()._validate_token(auth_ref, **options)
+
+    def validate_allowed_request(self, request: Any, token: Any) -> None:
+        """Judge by access rules, if the token has any; their paths are compared here."""
+        credential = token.get("application_credential")
+        if credential and credential.get("access_rules") is not None:
+            path = request.path
+            rules = [
+                {**rule, "path": "**"}
+                for rule in credential["access_rules"]
+                if access_rules.matches(path, rule["path"])
+            ]
+            token = {**token, "application_credential": {**credential, "access_rules": rules}}
+        super().validate_allowed_request(request, token)
+
+    @contextmanager
+    def _expecting_a_token(self) -> Iterator[None]:
+        """Take for an outage what the library makes of a 200 with something else in it.
+
+        That may be from a proxy in between.
+        """
+        try:
+            yield
         except _NO_TOKEN as error:
+            self._identity_server.invalidate()  # it may have been the answer to our own login
+            text = repr(error)[:_LONGEST_TEXT]
             raise IdentityUnavailable(
-                reason=f"Keystone at {self.url}: its answer is not a token ({error!r})"
+                reason=f"Keystone at {self.url}: its answer is not a token ({text})"
             ) from error
 
 
-_NO_TOKEN: Final = (KeyError, NotImplementedError, TypeError)
-"""What the library raises for a 200 that has something else, from a proxy in between."""
+_NO_TOKEN: Final = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+_LONGEST_TEXT: Final = 200
 
 
 def _reason(error: BaseException) -> str:

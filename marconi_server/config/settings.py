@@ -139,7 +139,7 @@ class Limits:
     max_queue_metadata: int = option(
         64 * 1024,
         minimum=2,
-        maximum=15 * 1024**2,
+        maximum=4 * 1024**2,  # what is kept of it may have half as much again
         help="Largest metadata document in bytes, white space included.",
         old_names=[("limits:transport", "metadata_size_uplimit")],
     )

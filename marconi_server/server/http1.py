@@ -11,12 +11,16 @@ from io import BytesIO
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from marconi_server.api.requests import LONGEST_PATH
 from marconi_server.server.answers import Environ, Refusal
 from marconi_server.server.chunks import Chunks, Malformed
 from marconi_server.server.grammar import AUTHORITY, FIELD, REQUEST_LINE
 
 MAX_HEAD: Final = 160 * 1024
-"""Largest request head in bytes: leaves room for a query string of 100 KB."""
+"""Largest request head in bytes. What of it is read has bounds of its own, far below."""
+
+LONGEST_CONNECTION: Final = 1024
+"""Bytes of the header `Connection`; a longer one is no wish to keep anything."""
 
 MAX_FIELDS = 100
 """Most header fields of a request."""
@@ -205,6 +209,8 @@ class Reader:
             method, target, authority, path, query, protocol = line.groups("")
             if authority and AUTHORITY.fullmatch(authority) is None:
                 raise Refused(Refusal.REQUEST_LINE, f"not a host: {authority[:200]!r}")
+            if len(path) > LONGEST_PATH:  # PERF: to decode a long one takes long
+                raise Refused(Refusal.REQUEST_LINE, f"a path of {len(path)} bytes")
             if "%" in path:
                 path = unquote_to_bytes(path.encode("latin-1")).decode("latin-1")
             environ = self._head = self._base.copy()
@@ -256,6 +262,8 @@ class Reader:
         options = environ.get("HTTP_CONNECTION")
         if options is None:
             self.keep_alive = modern
+        elif len(options) > LONGEST_CONNECTION:
+            self.keep_alive = False
         else:
             tokens = [token.strip() for token in options.lower().split(",")]
             self.keep_alive = "close" not in tokens and (modern or "keep-alive" in tokens)

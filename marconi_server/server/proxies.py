@@ -6,9 +6,16 @@ addresses that the operator trusts; from all others they mean nothing.
 
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
+from typing import Final
 
 from marconi_server.config.options import Networks
 from marconi_server.server.answers import Environ
+
+MOST_PROXIES: Final = 32
+"""Addresses of `X-Forwarded-For` that are looked at, beginning with the last."""
+
+_LONGEST_ADDRESS: Final = 64
+"""Characters of an address of any kind, with a port."""
 
 
 class Proxies:
@@ -28,7 +35,8 @@ class Proxies:
             environ["wsgi.url_scheme"] = scheme
         # Each proxy has put behind the others the address that it saw itself. So what stands
         # before the last address that is no proxy of ours is hearsay.
-        for address in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+        addresses = environ.get("HTTP_X_FORWARDED_FOR", "").rsplit(",", MOST_PROXIES)
+        for address in reversed(addresses[-MOST_PROXIES:]):
             address = address.strip()
             if not _is_address(address) or "%" in address:  # behind which any text may follow
                 return
@@ -51,6 +59,8 @@ def _last(values: str) -> str:
 
 
 def _is_address(text: str) -> bool:
+    if len(text) > _LONGEST_ADDRESS:
+        return False
     try:
         ip_address(text)
     except ValueError:

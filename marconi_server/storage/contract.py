@@ -25,20 +25,27 @@ Rules that hold for every operation:
 * Values. Arguments were checked by the caller: names, ranges and types are right,
   bodies and metadata are valid UTF-8 JSON. Ids and markers are any text, as clients sent it;
   what the driver could not have minted matches nothing, and is never an error.
-* Bodies. A body or metadata document is opaque: it comes back byte for byte.
+* Bodies. A body or metadata document is opaque: it comes back byte for byte. It has at most
+  `LARGEST_BODY` or `LARGEST_METADATA` bytes; no operation fails because of its size.
 
-Ids and markers are made of `A-Z a-z 0-9 _ -`, message markers of digits only
-(spec 2). Message ids are unique within their queue, for ever.
+Names of queues are made of `A-Z a-z 0-9 _ - .`, ids and markers of `A-Z a-z 0-9 _ -`, message
+markers of digits only (spec 2). Message ids are unique within their queue, for ever.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar
 
 from msgspec import Struct
 
 Clock = Callable[[], float]
 """Gives the time as seconds since the epoch, UTC."""
+
+LARGEST_BODY: Final = 15 * 1024**2
+"""Bytes of the largest body of a message. A document of MongoDB has 16 MiB at most."""
+
+LARGEST_METADATA: Final = 6 * 1024**2
+"""Bytes of the largest metadata. MongoDB with little memory does not exchange larger documents."""
 
 Item = TypeVar("Item")
 

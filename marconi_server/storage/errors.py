@@ -5,6 +5,19 @@ chains the exception of its engine (`raise ... from error`), so that the log sho
 the cause. Anything else that leaves a driver is a bug and becomes a 500.
 """
 
+from typing import Final
+
+LONGEST_QUOTE: Final = 80
+"""Characters of an id or a name from a request that a text repeats (spec 15.1)."""
+
+
+def quoted(value: str) -> str:
+    """Return a value from a request in quotes, to be repeated; cut if it is long."""
+    text = repr(value[:LONGEST_QUOTE])
+    if len(value) <= LONGEST_QUOTE and len(text) <= LONGEST_QUOTE + 2:
+        return text
+    return text[: LONGEST_QUOTE + 1] + "…" + text[0]  # what cannot be printed is longer in quotes
+
 
 class StorageError(Exception):
     """Base of everything a driver raises."""
@@ -14,7 +27,7 @@ class QueueNotFound(StorageError):
     """The queue does not exist in this project."""
 
     def __init__(self, *, queue: str, project: str | None) -> None:
-        super().__init__(f"There is no queue {queue!r} in project {project!r}.")
+        super().__init__(f"There is no queue {quoted(queue)} in project {quoted(project or '')}.")
         self.queue = queue
         self.project = project
 
@@ -23,7 +36,7 @@ class MessageNotFound(StorageError):
     """No visible message has this id in this queue."""
 
     def __init__(self, *, message_id: str, queue: str) -> None:
-        super().__init__(f"There is no message {message_id!r} in queue {queue!r}.")
+        super().__init__(f"There is no message {quoted(message_id)} in queue {quoted(queue)}.")
         self.message_id = message_id
         self.queue = queue
 
@@ -32,7 +45,7 @@ class ClaimNotFound(StorageError):
     """No live claim with messages left has this id in this queue."""
 
     def __init__(self, *, claim_id: str, queue: str) -> None:
-        super().__init__(f"There is no claim {claim_id!r} in queue {queue!r}.")
+        super().__init__(f"There is no claim {quoted(claim_id)} in queue {quoted(queue)}.")
         self.claim_id = claim_id
         self.queue = queue
 
@@ -44,8 +57,8 @@ class MessageClaimed(StorageError):
         if claim_id is None:
             reason = "it is claimed and no claim id was given"
         else:
-            reason = f"claim {claim_id!r} does not hold it now"
-        super().__init__(f"Message {message_id!r} was not deleted: {reason}.")
+            reason = f"claim {quoted(claim_id)} does not hold it now"
+        super().__init__(f"Message {quoted(message_id)} was not deleted: {reason}.")
         self.message_id = message_id
         self.claim_id = claim_id
 

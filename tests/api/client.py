@@ -14,6 +14,8 @@ WsgiApp = Callable[..., Iterable[bytes]]
 
 JSON = "application/json; charset=utf-8"
 C1, C2 = "alice", "bob"
+MOST_HEAD = 8 * 1024 - 512
+"""Bytes that the headers of an answer may have, with room for those of the server (spec 15.1)."""
 BIG = 10**19
 """More than a signed integer of 64 bits holds."""
 
@@ -216,6 +218,8 @@ def _check(method: str, path: str, answer: Answer) -> None:
         assert list(document) == ["title", "description"]
         assert document["title"]
         assert document["description"]
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    assert len(head) < MOST_HEAD
     for name in ("Location", "Content-Location"):
         assert (headers[name] or "/v1/").startswith("/v1/")
 

@@ -52,6 +52,13 @@ def test_100_000_levels(client: Client, queue: Queue, shape: str) -> None:
     assert client.get(metadata).json() == {}
 
 
+def test_brackets_in_strings_are_no_levels(client: Client, queue: Queue) -> None:
+    for text in ("[" * 1000, "{[" * 1000, '[\\"' * 1000):
+        assert client.get(queue.post_body(text)).json()["body"] == text
+        assert client.put(f"{queue.path}/metadata", {text: text}).status == 204
+        assert client.get(f"{queue.path}/metadata").json() == {text: text}
+
+
 @pytest.mark.parametrize("shape", ["arrays", "objects", "mixed"])
 def test_100_levels(client: Client, queue: Queue, shape: str) -> None:
     deep = nested(100)[shape]
@@ -155,12 +162,57 @@ def test_last_of_duplicate_keys_wins(client: Client, queue: Queue) -> None:
     assert (message["ttl"], message["body"]) == (60, {"a": 2})
     assert queue.post(b'[{"ttl": "x", "body": 1, "ttl": 60}]').status == 201
     assert queue.post(b'[{"ttl": 60, "body": 1, "ttl": "x"}]').status == 400
-    client.put(f"{queue.path}/metadata", b'{"a": 1, "a": 2}')
-    assert client.get(f"{queue.path}/metadata").json() == {"a": 2}
+    assert b'"body": {"a": 2}}' in client.get(href).body
+    client.put(f"{queue.path}/metadata", b'{"a": 1, "b": {"c": 1, "\\u0063": 2}, "a": 2}')
+    assert client.get(f"{queue.path}/metadata").body == b'{"a": 2, "b": {"c": 2}}'
+    assert b'"metadata": {"a": 2, "b": {"c": 2}}' in client.get("/v1/queues?detailed=true").body
     body = b'{"ttl": 1, "grace": 1, "ttl": 90, "grace": 60}'
     claim = client.post(queue.claims, body).headers["Location"] or ""
     assert client.patch(claim, b'{"ttl": 1, "ttl": 80}').status == 204
     assert client.get(claim).json()["ttl"] == 80
+
+
+ROOM = 15 * 1024**2
+"""Bytes of the largest body of a message, as it is kept."""
+
+
+@pytest.mark.limits(max_message_size=ROOM)
+def test_what_is_too_large_with_its_blanks(client: Client, queue: Queue) -> None:
+    """What no database could take is refused, rather than tried again and again."""
+    ones = b"1," * (ROOM // 3 - 100)  # a third less than with blanks
+    href = queue.post(b'[{"ttl": 60, "body": [%b1]}]' % ones).json()["resources"][0]
+    assert len(client.get(href).body) > ROOM - 1000
+    _, claimed = queue.claimed()
+    assert claimed == [href]
+
+    ones += b"1," * 200
+    answer = queue.post(b'[{"ttl": 60, "body": 1}, {"ttl": 60, "body": [%b1]}]' % ones)
+    assert_error(answer, 400, API_CALL)
+    assert "blank behind each comma" in answer.json()["description"]
+    assert queue.counts() == (1, 0, 1)
+
+
+@pytest.mark.limits(max_queue_metadata=4 * 1024**2)
+def test_the_largest_metadata(client: Client, queue: Queue) -> None:
+    """Its blanks always have room, and it can be exchanged for another one."""
+    metadata = f"{queue.path}/metadata"
+    for digit in (b"1", b"2"):
+        document = b'{"":[%b1]}' % ((digit + b",") * (2 * 1024**2 - 4))
+        assert len(document) == 4 * 1024**2
+        assert client.put(metadata, document).status == 204
+        assert client.get(metadata).json() == json.loads(document)
+        assert_error(client.put(metadata, document + b" "), 400, API_CALL)
+
+
+@pytest.mark.limits(max_message_size=ROOM)
+def test_several_large_messages_in_one_post(client: Client, queue: Queue) -> None:
+    """Each is a document of its own, and together they are one transaction."""
+    bodies = ["x" * 4_000_000, "y" * 4_000_000, [1] * 2_000_000]
+    batch = json.dumps([{"ttl": 60, "body": body} for body in bodies], separators=(",", ":"))
+    posted = queue.post(batch.encode())
+    assert posted.status == 201
+    answer = queue.page("?echo=true")
+    assert [message["body"] for message in answer.json()["messages"]] == bodies
 
 
 class Stream(io.RawIOBase):

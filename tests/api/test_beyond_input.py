@@ -8,11 +8,14 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.api.client import C1, Client, Queue, assert_error, next_link, query_of
+from tests.api.client import C1, Client, Queue, assert_error, id_of, next_link, query_of
 
 API_CALL: Final = "Invalid API call"
 PARAMETER: Final = "Invalid query parameter"
 HUGE: Final = 100_000
+QUERY: Final = 32 * 1024
+"""Bytes of the longest query, and of the longest path."""
+PATH: Final = 8 * 1024
 
 
 # Query strings
@@ -20,15 +23,17 @@ HUGE: Final = 100_000
 
 @pytest.mark.parametrize("sign", ["", "-", "%2B"])
 @pytest.mark.parametrize("path", ["/v1/queues", "/v1/queues/q/messages"])
-def test_limit_of_100_kb(client: Client, path: str, sign: str) -> None:
-    answer = client.get(f"{path}?limit={sign}{'9' * HUGE}", client_id=C1)
+def test_limit_of_32_kb(client: Client, path: str, sign: str) -> None:
+    digits = "9" * (QUERY - 10)
+    answer = client.get(f"{path}?limit={sign}{digits}", client_id=C1)
     assert_error(answer, 400, API_CALL)
-    answer = client.get(f"{path}?limit={sign}{'9' * HUGE}x", client_id=C1)
+    assert "limit has to be" in answer.json()["description"]
+    answer = client.get(f"{path}?limit={sign}{digits}x", client_id=C1)
     assert_error(answer, 400, PARAMETER)
 
 
-def test_limit_of_100_kb_for_a_claim(client: Client, queue: Queue) -> None:
-    assert_error(queue.claim(f"?limit={'9' * HUGE}"), 400, API_CALL)
+def test_limit_of_32_kb_for_a_claim(client: Client, queue: Queue) -> None:
+    assert_error(queue.claim(f"?limit={'9' * (QUERY - 6)}"), 400, API_CALL)
 
 
 @pytest.mark.parametrize("limit", ["%2B-5", "5_0", "0x5", "%D9%A3", "5%00", "%205", "1e1", "+5"])
@@ -36,7 +41,7 @@ def test_limit_that_only_looks_like_an_integer(client: Client, limit: str) -> No
     assert_error(client.get(f"/v1/queues?limit={limit}"), 400, PARAMETER)
 
 
-@pytest.mark.parametrize("limit", ["%2B5", "5", "0" * HUGE + "5"])
+@pytest.mark.parametrize("limit", ["%2B5", "5", "0" * (QUERY - 7) + "5"])
 def test_any_form_of_an_integer(client: Client, limit: str) -> None:
     client.create("q")
     answer = client.get(f"/v1/queues?limit={limit}")
@@ -46,21 +51,41 @@ def test_any_form_of_an_integer(client: Client, limit: str) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        "x=" + "y" * HUGE,
-        "&".join(f"p{n}={n}" for n in range(HUGE // 10)),
-        "&" * HUGE,
-        "=" * HUGE,
-        "%" * HUGE,
-        "%ff" * HUGE,
+        "x=" + "y" * QUERY,
+        "&".join(f"p{n}={n}" for n in range(QUERY // 10)),
+        "&" * QUERY,
+        "=" * QUERY,
+        "%" * QUERY,
+        "%ff" * QUERY,
     ],
     ids=["value", "parameters", "ampersands", "equal signs", "percent signs", "not utf-8"],
 )
-def test_query_string_of_100_kb(client: Client, queue: Queue, query: str) -> None:
+def test_query_of_32_kb(client: Client, queue: Queue, query: str) -> None:
     [href] = queue.post_n(1)
+    query = f"echo=true&{query}"[: QUERY - 2] + "&="
     for path in ("/v1/queues", queue.messages, href):
-        answer = client.get(f"{path}?echo=true&{query}", client_id=C1)
-        assert answer.status == 200
-        assert answer.headers["Content-Location"] == f"{path}?echo=true&{query}"
+        assert client.get(f"{path}?{query}", client_id=C1).status == 200
+        assert_error(client.get(f"{path}?{query}&", client_id=C1), 400, API_CALL)
+
+
+@pytest.mark.limits(max_messages_per_page=1000)
+def test_the_ids_of_the_largest_page_fit(client: Client, queue: Queue) -> None:
+    ids = [id_of(href) for href in queue.post_n(1000)]
+    answer = client.get(f"{queue.messages}?ids={'%2C'.join(ids)}&echo=true")
+    assert len(answer.json()["messages"]) == 1000
+    assert client.delete(f"{queue.messages}?ids={'&ids='.join(ids)}").status == 204
+    assert queue.counts() == (0, 0, 0)
+
+
+def test_path_of_8_kb(client: Client, queue: Queue) -> None:
+    path = f"{queue.messages}/"
+    path += "x" * (PATH - len(path))
+    assert_error(client.get(path), 404, "Not found")
+    assert client.delete(path).status == 204
+    for method in ("GET", "DELETE", "OPTIONS"):
+        for longer in (f"{path}x", f"{path}{'/x' * HUGE}", "/v1" + "//" * HUGE, "/" + "x" * HUGE):
+            assert_error(client.request(method, longer), 400, API_CALL)
+    assert client.get(path.replace("xx", "%41%41")).status == 404
 
 
 @pytest.mark.parametrize("value", ["%ff", "%C4", "%ed%a0%80", "%", "%zz", "%00", "%u0041"])
@@ -90,7 +115,7 @@ def test_marker_that_only_looks_like_one(queue: Queue, form: str) -> None:
     assert queue.page(f"?echo=true&marker={form.format(marker, arabic=arabic)}").status == 204
 
 
-@pytest.mark.parametrize("marker", ["9223372036854775808", "9" * 40, "9" * HUGE])
+@pytest.mark.parametrize("marker", ["9223372036854775808", "9" * 40, "9" * (QUERY - 17)])
 def test_marker_beyond_all(queue: Queue, marker: str) -> None:
     queue.post_n(3)
     assert queue.page(f"?echo=true&marker={marker}").status == 204
@@ -122,7 +147,7 @@ def test_odd_percent_encoding_in_queue_names(client: Client, name: str) -> None:
         assert_error(answer, 400, "Invalid queue identification")
 
 
-ODD_IDS = ["%ff", "%ed%a0%80", "%00", "a%00b", "%F0%9F%98%80", "%", "a,b", "9" * 30, "x" * HUGE]
+ODD_IDS = ["%ff", "%ed%a0%80", "%00", "a%00b", "%F0%9F%98%80", "%", "a,b", "9" * 30, "x" * 8000]
 
 
 @pytest.mark.parametrize("odd", ODD_IDS, ids=[odd[:20] for odd in ODD_IDS])
@@ -188,7 +213,7 @@ def test_headers_that_are_not_looked_at(client: Client, queue: Queue, value: str
     assert client.get(queue.path, headers=headers, client_id=value).status == 204
 
 
-def test_client_id_of_100_kb(queue: Queue) -> None:
-    hrefs = queue.post_n(1, client_id="c" * HUGE)
-    assert queue.page(client_id="c" * HUGE).status == 204
-    assert queue.listed("", "c" * (HUGE - 1)) == hrefs
+def test_client_ids_that_differ_at_the_end(queue: Queue) -> None:
+    hrefs = queue.post_n(1, client_id="c" * 256)
+    assert queue.page(client_id="c" * 256).status == 204
+    assert queue.listed("", "c" * 255) == hrefs

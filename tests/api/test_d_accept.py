@@ -53,6 +53,17 @@ def test_refused_delete_keeps_the_queue(client: Client, queue: Queue) -> None:
     assert client.get(queue.path).status == 204
 
 
+@pytest.mark.case(355)
+@pytest.mark.parametrize("filling", [";", '"', ",", "\\", " ", '\\"', ";q=", '",', "a/b,"])
+@pytest.mark.parametrize("start", ['a/b;x="', "a/b;x=", "", "application/json;"])
+def test_a_value_that_is_hard_to_read(client: Client, start: str, filling: str) -> None:
+    """How long it takes is for `test_cost.py` to say."""
+    for count in (100, 60_000):
+        answer = client.get("/v1/queues", accept=f"{start}{filling * count}")
+        assert answer.status in (204, 406)
+    assert client.get("/v1/queues", accept=f"{start}{filling * 60_000}").status == 406
+
+
 @pytest.mark.case(44)
 def test_accept_comes_before_project(client: Client) -> None:
     assert client.of("").get("/v1/queues", accept="text/html").status == 406

@@ -12,10 +12,25 @@ NON_ASCII = "caf%C3%A9"
 GOOD = [{"ttl": 300, "body": 1}]
 
 
-@pytest.mark.case(53)
+@pytest.mark.case(53, 56)
 @pytest.mark.parametrize(
     "name",
-    ["qtestqueue", "TESTqueue", "hyphen-name", "_underscore", "Nice-Boat_2", "9", "i" * 64],
+    [
+        "qtestqueue",
+        "TESTqueue",
+        "hyphen-name",
+        "_underscore",
+        "Nice-Boat_2",
+        "9",
+        "i" * 64,
+        "a.b",
+        ".a",
+        "a.",
+        "...",
+        "." * 64,
+        "-.-",
+        "metadata.json",
+    ],
 )
 def test_good_names(client: Client, name: str) -> None:
     answer = client.put(f"/v1/queues/{name}")
@@ -32,9 +47,9 @@ def test_too_long(client: Client) -> None:
     assert client.get(f"/v1/queues/{TOO_LONG}/metadata").status == 400
 
 
-@pytest.mark.case(55, 56, 57, 61)
+@pytest.mark.case(55, 57, 61)
 @pytest.mark.parametrize(
-    "name", [quote("Nice-Bo@t"), "Nice-Bo@t", quote("@$@^qw"), "a.b", "a%20b", "abc%0A"]
+    "name", [quote("Nice-Bo@t"), "Nice-Bo@t", quote("@$@^qw"), "a%20b", "abc%0A", "a.b%0A", ".%0A"]
 )
 def test_bad_characters(client: Client, name: str) -> None:
     assert_error(client.put(f"/v1/queues/{name}"), 400, TITLE)
@@ -86,6 +101,39 @@ def test_post_to_64_and_65_characters(client: Client) -> None:
 def test_every_route_checks_the_name(client: Client, method: str, path: str, body: object) -> None:
     answer = client.request(method, f"/v1/queues/{TOO_LONG}{path}", body, client_id=C1)
     assert_error(answer, 400, TITLE)
+
+
+@pytest.mark.case(364)
+@pytest.mark.parametrize("written", ["a.b", "a%2Eb", "a%2eb"])
+def test_a_dot(client: Client, written: str) -> None:
+    assert client.put(f"/v1/queues/{written}").headers["Location"] == "/v1/queues/a.b"
+    client.create("a-b", "a_b", "ab")
+    assert client.names() == ["a-b", "a.b", "a_b", "ab"]
+    assert client.names("?marker=a.b") == ["a_b", "ab"]
+    queue = Queue(client, written)
+    hrefs = queue.post_n(3)
+    assert all(href.startswith("/v1/queues/a.b/messages/") for href in hrefs)
+    assert [client.get(href).status for href in hrefs] == [200] * 3
+    assert queue.listed() == hrefs
+    claim, [first] = queue.claimed("?limit=1")
+    assert claim.startswith("/v1/queues/a.b/claims/")
+    assert first == hrefs[0]
+    [message] = client.get(claim).json()["messages"]
+    assert client.delete(message["href"]).status == 204
+    assert queue.listed() == hrefs[1:]
+    assert client.delete(f"/v1/queues/{written}").status == 204
+    assert client.names() == ["a-b", "a_b", "ab"]
+
+
+@pytest.mark.case(364)
+@pytest.mark.parametrize("name", [".", "..", "%2E", "%2e%2E", ".%2e", "%2e."])
+@pytest.mark.parametrize("end", ["", "/", "/messages", "/claims/c"])
+def test_names_of_folders(client: Client, name: str, end: str) -> None:
+    for method in ("PUT", "GET", "DELETE"):
+        answer = client.request(method, f"/v1/queues/{name}{end}", client_id=C1)
+        assert answer.status in (400, 404, 405)
+    assert_error(client.put(f"/v1/queues/{name}"), 400, TITLE)
+    assert client.names() == []
 
 
 @pytest.mark.case(65)

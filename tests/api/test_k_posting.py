@@ -7,7 +7,18 @@ from uuid import uuid4
 
 import pytest
 
-from tests.api.client import BIG, C1, JSON, Client, Queue, assert_error, assert_id, id_of
+from tests.api.client import (
+    BIG,
+    C1,
+    JSON,
+    Client,
+    Queue,
+    assert_error,
+    assert_id,
+    hrefs_of,
+    id_of,
+    ids_query,
+)
 
 LIMIT = 262144
 API_CALL = "Invalid API call"
@@ -29,6 +40,68 @@ def test_one(client: Client, queue: Queue) -> None:
     assert_id(id_of(href))
     assert href == f"{queue.messages}/{id_of(href)}"
     assert answer.headers["Location"] == f"{queue.messages}?ids={id_of(href)}"
+
+
+@pytest.mark.case(347)
+def test_a_location_that_can_be_followed(client: Client, queue: Queue) -> None:
+    answer = queue.post([{"ttl": 60, "body": n} for n in range(20)])
+    hrefs = answer.json()["resources"]
+    assert answer.headers["Location"] == queue.messages + ids_query(hrefs)
+    followed = client.get(queue.messages + ids_query(hrefs))
+    assert followed.status == 200
+    assert hrefs_of(followed.json()) == hrefs
+
+
+@pytest.mark.case(348)
+def test_a_location_of_more_than_can_be_asked_for(queue: Queue) -> None:
+    answer = queue.post([{"ttl": 60, "body": n} for n in range(21)])
+    assert answer.status == 201
+    assert answer.headers["Location"] == queue.messages
+    assert len(set(answer.json()["resources"])) == 21
+
+
+@pytest.mark.case(349)
+def test_thousands(queue: Queue) -> None:
+    """That no head of any answer is large, `client.py` sees to."""
+    answer = queue.post([{"ttl": 60, "body": 1}] * 3000)
+    assert answer.status == 201
+    assert len(set(answer.json()["resources"])) == 3000
+    assert queue.counts() == (0, 3000, 3000)
+
+
+@pytest.mark.limits(max_messages_per_page=1000)
+@pytest.mark.parametrize(("count", "has_ids"), [(200, True), (1000, False)])
+def test_a_location_is_never_long(queue: Queue, count: int, has_ids: bool) -> None:
+    answer = queue.post([{"ttl": 60, "body": 1}] * count)
+    location = answer.headers["Location"] or ""
+    assert location.partition("?")[0] == queue.messages
+    assert ("?ids=" in location) == has_ids
+
+
+@pytest.mark.case(353)
+def test_client_id_has_a_limit(queue: Queue) -> None:
+    for long in ("c" * 256, "é" * 128):
+        assert queue.post([{"ttl": 60, "body": 1}], client_id=wsgi(long)).status == 201
+        assert queue.page(client_id=wsgi(long)).status in (200, 204)
+    before = queue.counts()
+    for too_long in ("c" * 257, "é" * 129, "c" * 100_000):
+        answer = queue.post([{"ttl": 60, "body": 1}], client_id=wsgi(too_long))
+        assert_error(answer, 400, API_CALL)
+        assert_error(queue.page(client_id=wsgi(too_long)), 400, API_CALL)
+    assert queue.counts() == before
+
+
+def wsgi(text: str) -> str:
+    """Give text as WSGI has it in headers: a character for each byte."""
+    return text.encode().decode("latin-1")
+
+
+@pytest.mark.case(354)
+@pytest.mark.parametrize("ttl", [59, 1209601, -(2**63)])
+def test_ttl_out_of_range_says_where(queue: Queue, ttl: int) -> None:
+    answer = queue.post([{"ttl": each, "body": 1} for each in (60, 60, 60, ttl, 60, ttl)])
+    assert_error(answer, 400, API_CALL)
+    assert "$[3].ttl has to be between 60 and 1209600" in answer.json()["description"]
 
 
 @pytest.mark.case(139)

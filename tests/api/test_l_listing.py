@@ -35,6 +35,43 @@ def test_two(queue: Queue) -> None:
     assert [link["rel"] for link in answer.json()["links"]] == ["next"]
 
 
+@pytest.mark.case(350)
+@pytest.mark.parametrize(
+    ("value", "is_repeated"),
+    [
+        ("y" * 100, True),
+        ("y" * (2048 - len("echo=true&x=")), True),
+        ("y" * (2049 - len("echo=true&x=")), False),
+        ("y" * 2100, False),
+        ("y" * 30_000, False),
+    ],
+    ids=lambda each: str(len(each)) if isinstance(each, str) else str(each),
+)
+def test_a_long_query_is_not_repeated(
+    client: Client, queue: Queue, value: str, is_repeated: bool
+) -> None:
+    query = f"?echo=true&x={value}"
+    for status in (204, 200):
+        answer = queue.page(query)
+        assert answer.status == status
+        assert answer.headers["Content-Location"] == queue.messages + query * is_repeated
+        [href] = queue.post_n(1)
+    for path in ("/v1/queues", href, queue.claimed()[0]):
+        answer = client.get(path + query)
+        assert answer.headers["Content-Location"] == path + query * is_repeated
+
+
+@pytest.mark.case(351)
+def test_a_query_that_grows_in_a_header(queue: Queue) -> None:
+    queue.post_n(1)
+    for count, shown in ((100, True), (1000, False), (10_000, False)):
+        environ = {"QUERY_STRING": "echo=true&x=" + "\xff" * count}
+        answer = queue.page(environ=environ)
+        assert answer.status == 200
+        expected = "?echo=true&x=" + "%FF" * count if shown else ""
+        assert answer.headers["Content-Location"] == queue.messages + expected
+
+
 @pytest.mark.case(176)
 def test_each_message(client: Client, queue: Queue) -> None:
     hrefs = queue.post_n(2)

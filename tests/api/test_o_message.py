@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.client import Client, Queue, assert_empty
+from tests.api.client import Client, Queue, assert_empty, assert_error
 
 
 @pytest.mark.case(228)
@@ -27,6 +27,19 @@ def test_get_with_claim_id(client: Client, queue: Queue) -> None:
 def test_get_needs_no_client_id(client: Client, queue: Queue) -> None:
     [href] = queue.post_n(1)
     assert client.get(href, client_id=None).status == 200
+
+
+@pytest.mark.case(352)
+@pytest.mark.parametrize("id_", ["x" * 8000, "%00" * 2000, "%F0%9F%98%80" * 600], ids=len)
+def test_get_a_long_id(client: Client, queue: Queue, id_: str) -> None:
+    """Errors repeat the beginning of what they are about."""
+    for path in (f"{queue.messages}/{id_}", f"{queue.claims}/{id_}"):
+        answer = client.get(path)
+        assert_error(answer, 404, "Not found")
+        description = answer.json()["description"]
+        assert "…" in description
+        assert len(description) < 300
+        assert client.delete(path).status == 204
 
 
 @pytest.mark.case(231)

@@ -15,7 +15,6 @@ CONFIG = """
 access_log = true
 trusted_proxies = 127.0.0.1
 [transport]
-max_messages_per_post = 2000
 max_messages_per_page = 1000
 """
 

@@ -8,8 +8,8 @@ from bson import ObjectId
 from marconi_server.storage.conformance import ManualClock
 from marconi_server.storage.conformance.support import BoundQueue
 from marconi_server.storage.mongodb.claims import MongoDBClaims, _Wish
-from marconi_server.storage.mongodb.groups import Job
-from marconi_server.storage.mongodb.messages import MongoDBMessages
+from marconi_server.storage.mongodb.groups import HEAVIEST_GROUP, Job
+from marconi_server.storage.mongodb.messages import MongoDBMessages, _weigh
 from tests.mongodb.deployment import Deployment
 from tests.storage.conftest import MongoDBHarness
 
@@ -74,3 +74,14 @@ def test_each_deletion_has_a_condition_of_its_own(
     messages._delete_group(queue_id(queue), jobs)
     assert [job.result for job in jobs] == list(kept_by.values())
     assert queue.ids() == [posted[1], posted[2], posted[5]]
+
+
+@pytest.mark.parametrize(
+    ("count", "body", "together"),
+    [(1, b"1", 10_000), (10, b"x" * 100, 900), (20, b"x" * 1000, 250), (1, b"x" * 10**6, 9)],
+)
+def test_as_much_is_posted_together_as_can_be_done_in_time(
+    count: int, body: bytes, together: int
+) -> None:
+    weight = _weigh([{"body": body}] * count)
+    assert HEAVIEST_GROUP // weight == pytest.approx(together, rel=0.12)

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marconi_server.api import documents
-from marconi_server.api.errors import InvalidBody
+from marconi_server.api.errors import InvalidBody, InvalidCall
+from marconi_server.storage import contract
 
 ANYTHING = msgspec.json.Decoder(msgspec.Raw)
 
@@ -51,11 +52,17 @@ def refusal(raw: bytes, decoder: msgspec.json.Decoder[Any] = ANYTHING) -> str:
     ("raw", "meaning"),
     [
         (b"", "empty"),
-        (b"  ", "cannot be parsed"),
+        (b"  ", "blanks only"),
+        (b" \r\n\t", "blanks only"),
         (b"[", "cannot be parsed"),
         (b"[NaN]", "cannot be parsed"),
         (b"\xef\xbb\xbf[]", "cannot be parsed"),
-        (b'"\\ud800"', "cannot be parsed"),
+        (b'"\\ud800"', "half of a surrogate pair"),
+        (b'"\\udc00"', "surrogate pair"),
+        (b'"\\ud800\\n"', "surrogate pair"),
+        (b'"\\ud83d\\ude0', "half of a surrogate pair"),
+        (b'"\\ud83d\\ude00', "truncated"),
+        (b'"\\\\ud800', "truncated"),
         (b'"\xff"', "not UTF-8"),
         (b'"\xed\xa0\x80"', "not UTF-8"),
         (b"9223372036854775808", "64 bits"),
@@ -133,13 +140,21 @@ def test_normal_form_of_any_value(value: Any) -> None:
     ("raw", "kept"),
     [
         (b' { "a" :[ 1,2 ] ,"b":{ } }\n', b'{"a": [1, 2], "b": {}}'),
-        (b'{"a": 1, "a": 2.50E+1}', b'{"a": 1, "a": 2.50E+1}'),
+        (b'{"b": 1, "a": 2.50E+1}', b'{"b": 1, "a": 2.50E+1}'),
+        (b'{"a": 1, "b":1, "a": 2.50E+1}', b'{"a": 2.50E+1, "b": 1}'),
+        (b'{"a": [{"b": 1}, {"b": 1}]}', b'{"a": [{"b": 1}, {"b": 1}]}'),
+        (b'[{"x": {"a": 1,"a": {"c":-0, "c": 1e400}}}]', b'[{"x": {"a": {"c": 1e400}}}]'),
+        (rb'{"a": 1, "\u0061": "\u4e2d\/\u0041"}', '{"a": "中/A"}'.encode()),
+        (rb'{"\\": 1, "\u005c": 2}', rb'{"\\": 2}'),
+        (b'{"": 1, "": 2}', b'{"": 2}'),
+        (rb'["\": ", "\": ", "\": "]', rb'["\": ", "\": ", "\": "]'),
         (rb'"\u4E2d\u6587"', '"中文"'.encode()),
         (rb'"\ud83D\uDe00\u00e9x"', '"😀éx"'.encode()),
         (rb'{"\u00e9": 1}', '{"é": 1}'.encode()),
         (rb'"\u0000\u001f\u0041\u007f\n\/\""', rb'"\u0000\u001f\u0041\u007f\n\/\""'),
         (rb'"\\u4e2d\\\u4e2d"', '"\\\\u4e2d\\\\中"'.encode()),
         (rb'"\u0022\u4e2d\u005c"', '"\\u0022中\\u005c"'.encode()),
+        (rb'"\\\\\u4e2d\\\\u4e2d"', r'"\\\\中\\\\u4e2d"'.encode()),
     ],
 )
 def test_normal_form(raw: bytes, kept: bytes) -> None:
@@ -163,9 +178,54 @@ def test_depth_has_an_exact_limit(opening: bytes, closing: bytes) -> None:
     assert "nested too deep" in (caught.value.description or "")
 
 
-def test_many_brackets_are_not_many_levels() -> None:
-    value = [["[[["] for _ in range(documents.MAX_DEPTH * 2)]
+@pytest.mark.parametrize(
+    "value",
+    [
+        [["[[["] for _ in range(documents.MAX_DEPTH * 2)],
+        "[" * documents.MAX_DEPTH * 2,
+        {"{" * documents.MAX_DEPTH * 2: 1},
+    ],
+)
+def test_many_brackets_are_not_many_levels(value: Any) -> None:
     assert json.loads(documents.normal_form(json.dumps(value).encode())) == value
+
+
+PAIRS = st.recursive(
+    st.none() | st.integers(MIN, MAX) | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: (
+        st.lists(inner) | st.lists(st.tuples(st.sampled_from('ab\\"é'), inner)).map(tuple)
+    ),
+    max_leaves=20,
+)
+"""JSON values in which objects are tuples of keys and values, with keys more than once."""
+
+
+def written(value: Any) -> str:
+    """Write such a value as JSON."""
+    if isinstance(value, tuple):
+        members = (f"{json.dumps(key)}:{written(each)}" for key, each in value)
+        return f"{{{','.join(members)}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(written, value))}]"
+    return json.dumps(value)
+
+
+@settings(deadline=None)
+@given(PAIRS)
+def test_the_last_of_equal_keys_is_left(value: Any) -> None:
+    text = written(value)
+    kept = documents.normal_form(documents.read(ANYTHING, text.encode()))
+    # Python takes the last, too, and writes the same layout.
+    assert kept == json.dumps(json.loads(text), ensure_ascii=False).encode()
+
+
+def test_what_would_be_too_large_to_keep_is_refused() -> None:
+    most = contract.LARGEST_BODY
+    raw = b"[" + b"1," * (most // 3 - 1) + b"1"  # a third less than with blanks
+    assert len(documents.normal_form(raw + b" ]")) == most
+    with pytest.raises(InvalidCall) as caught:
+        documents.normal_form(raw + b"1]")
+    assert f"has {most + 1} bytes" in (caught.value.description or "")
 
 
 def test_depth_limit_does_not_depend_on_the_caller() -> None:

@@ -53,6 +53,12 @@ JSON = ("application/json",)
         'text/html;x="\\"", application/json',
         "application/json;q=0, */*",
         "application/json;q=1.000",
+        "application/json;q=1.",
+        'application/json; q="0.5"',
+        "application/json ; Q = .001 ;x",
+        "application/json;q=0;q=1",
+        "application/json;;;",
+        "application/json" + "," * 4080,
     ],
 )
 def test_json_is_acceptable(accept: str) -> None:
@@ -69,6 +75,14 @@ def test_json_is_acceptable(accept: str) -> None:
         "application/json;q=x",
         "application/json;q=2",
         "application/json;q=-1",
+        "application/json;q=",
+        "application/json;q=.",
+        "application/json;q=.0",
+        "application/json;q=0.000",
+        "application/json;q=1;q=0",
+        "application/json" + "," * 4081,
+        ";",
+        ";q=1",
         "*/json",
         'text/html;x=", application/json',
         "application/json-home",
@@ -121,13 +135,20 @@ def test_all_ways_to_write_a_uuid_are_one_client(written: str) -> None:
         "0x6e2fb7b1d74aeda1fd8d0d8c5d2a6a",
         "d36e2fb7_b1d7_4aed_a1fd_8d0d8c5d",
         "d36e2fb7b1d74aeda1fd8d0d8c5d2a6a\n",
-        "-" * 100_000,
+        "-" * 256,
     ],
 )
 def test_other_client_ids_stay_as_they_are(client: str) -> None:
     assert requests.client_id(request(HTTP_CLIENT_ID=client), uuid_only=False) == client
     with pytest.raises(errors.InvalidCall):
         requests.client_id(request(HTTP_CLIENT_ID=client), uuid_only=True)
+
+
+@pytest.mark.parametrize("uuid_only", [False, True])
+def test_client_id_has_a_limit(uuid_only: bool) -> None:
+    for long in ("c" * 257, "-" * 100_000, UUIDS[0] + "-" * 225):
+        with pytest.raises(errors.InvalidCall, check=says("256 bytes")):
+            requests.client_id(request(HTTP_CLIENT_ID=long), uuid_only=uuid_only)
 
 
 @pytest.mark.parametrize("uuid_only", [False, True])

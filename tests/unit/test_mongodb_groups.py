@@ -188,6 +188,17 @@ def test_those_that_come_meanwhile_are_the_next_group_and_the_first_of_them_lead
     assert len(work.groups) == 2
 
 
+def test_a_group_has_a_largest_weight_which_a_single_request_may_exceed(work: Work) -> None:
+    groups = Groups(work, here, weigh=lambda request: 1000 * request, timeout=7)
+    first, others = work_on(work, groups, [4, 6, 1, 12, 3])
+    work.end()
+    assert first.result() == 2
+    for group in ([4, 6], [1], [12], [3]):
+        assert work.wait_until_begun() == group
+        work.end()
+    assert [caller.result() for caller in others] == [8, 12, 2, 24, 6]
+
+
 def test_a_group_has_a_largest_size_and_the_rest_is_the_next(
     work: Work, groups: Groups[str, int, int]
 ) -> None:

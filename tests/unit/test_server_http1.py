@@ -301,6 +301,17 @@ LARGE = {
         get(line=b"GET /v1?q=" + b"x" * 102_400 + b" HTTP/1.1"),
         served(Request("GET", "/v1", "q=" + "x" * 102_400, b"")),
     ),
+    "the longest path": (
+        get(line=b"GET /%b HTTP/1.1" % (b"%41" * 2730 + b"a")),
+        served(Request("GET", f"/{'A' * 2730}a", "", b"")),
+    ),
+    "a longer path": (get(line=b"GET /%b HTTP/1.1" % (b"%41" * 2730 + b"aa")), BAD_LINE),
+    "a longer path without escapes": (get(line=b"GET /%b HTTP/1.1" % (b"a" * 8192)), BAD_LINE),
+    "the longest wish to go on": (get(b"Connection: " + b"," * 1024), served(GET)),
+    "a longer one": (
+        get(b"Connection: " + b"," * 1025) + get(),
+        served(Request("GET", "/v1", "", b"", keep_alive=False)),
+    ),
     "an endless request line": (b"GET /v1?q=" + b"x" * MAX_HEAD, BAD_LINE),
     "an endless header": (get()[:-2] + b"X-Filler: " + b"x" * MAX_HEAD, BAD_HEADERS),
 }

@@ -12,6 +12,7 @@ from marconi_server.config.load import default_files, load, unknown_options
 from marconi_server.config.options import Networks, Option, SettingsError, option, options
 from marconi_server.config.settings import SECTIONS, Limits, Settings, Wsgi
 from marconi_server.storage import registry
+from marconi_server.storage.contract import LARGEST_METADATA
 from marconi_server.storage.errors import StorageUnusable
 from marconi_server.storage.sqlite.driver import SQLiteOptions
 
@@ -414,3 +415,9 @@ def test_a_secret_with_a_dollar_sign_is_not_shown(
 
 def test_a_section_does_not_print_its_secrets() -> None:
     assert repr(Vault(uri="hunter2", pin=1234, colour="red")) == "Vault(colour='red')"
+
+
+def test_the_largest_metadata_has_room_for_its_blanks() -> None:
+    (maximum,) = (each.maximum for each in options(Limits) if each.name == "max_queue_metadata")
+    assert maximum is not None
+    assert maximum * 3 / 2 <= LARGEST_METADATA

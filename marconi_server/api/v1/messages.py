@@ -5,7 +5,14 @@ import msgspec
 
 from marconi_server.api import documents, requests
 from marconi_server.api.errors import InvalidCall, MissingQueryParameter
-from marconi_server.api.responses import message, messages, next_link, send, with_query
+from marconi_server.api.responses import (
+    location,
+    message,
+    messages,
+    next_link,
+    send,
+    with_query,
+)
 from marconi_server.api.v1 import QUEUES
 from marconi_server.config.settings import Limits
 from marconi_server.storage.contract import NewMessage, Store
@@ -43,7 +50,7 @@ class MessagesResource:
         resp.status = falcon.HTTP_201
         hrefs = '", "'.join([f"{path}/{message_id}" for message_id in ids])
         send(resp, f'{{"partial": false, "resources": ["{hrefs}"]}}'.encode())
-        resp.set_header("Location", f"{path}?ids={','.join(ids)}")
+        resp.set_header("Location", location(path, ids, self._limits.max_messages_per_page))
 
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, project: str | None, queue: str
@@ -112,9 +119,10 @@ class MessagesResource:
         most = self._limits.max_messages_per_post
         if 0 < most < len(posted):
             raise InvalidCall(f"At most {most} messages can be posted at once.")
-        longest = self._limits.max_message_ttl
-        for item in posted:
-            requests.check_range("ttl", item.ttl, requests.SMALLEST_LIFE, longest)
+        shortest, longest = requests.SMALLEST_LIFE, self._limits.max_message_ttl
+        for index, item in enumerate(posted):
+            if not shortest <= item.ttl <= longest:
+                requests.check_range(f"$[{index}].ttl", item.ttl, shortest, longest)
 
     def _check_ids(self, ids: list[str]) -> None:
         most = self._limits.max_messages_per_page

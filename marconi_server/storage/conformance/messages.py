@@ -6,7 +6,7 @@ import pytest
 
 from marconi_server.storage.conformance.clock import ManualClock
 from marconi_server.storage.conformance.support import INSTANT, BoundQueue, Cases, flat
-from marconi_server.storage.contract import Message, NewMessage, Store
+from marconi_server.storage.contract import LARGEST_BODY, Message, NewMessage, Store
 from marconi_server.storage.errors import MessageNotFound, QueueNotFound
 
 BODIES = {
@@ -28,6 +28,7 @@ BODIES = {
     "delete character": b'"\x7f"',
     "deep": b"[" * 5000 + b"]" * 5000,
     "one megabyte": b'"' + b"x" * 1024**2 + b'"',
+    "the largest": b'"' + b"x" * (LARGEST_BODY - 2) + b'"',
 }
 
 

@@ -5,7 +5,7 @@
 import pytest
 
 from marconi_server.storage.conformance.support import BoundQueue, Cases
-from marconi_server.storage.contract import Store
+from marconi_server.storage.contract import LARGEST_METADATA, Store
 from marconi_server.storage.errors import QueueNotFound
 
 
@@ -16,7 +16,8 @@ class MetadataCases(Cases):
         assert store.queues.metadata(queue.project, queue.name) == b"{}"
 
     def test_set_replaces_the_whole_document(self, store: Store, queue: BoundQueue) -> None:
-        for document in (b'{"a": 1}', b'{"b": 2}', b'{"b": 2}', b"{}"):
+        large = b'{"c": "' + b"x" * 4_000_000 + b'"}'
+        for document in (b'{"a": 1}', b'{"b": 2}', b'{"b": 2}', large, b"{}", large, large):
             store.queues.set_metadata(queue.project, queue.name, document)
             assert store.queues.metadata(queue.project, queue.name) == document
 
@@ -30,8 +31,9 @@ class MetadataCases(Cases):
             b'{"escapes": "\\u0000\\ud800\\/"}',
             b'{"number": 1.0000000000000000000000001e999}',
             b'{"long": "' + b"x" * 65_000 + b'"}',
+            b'{"longest": "' + b"x" * (LARGEST_METADATA - 15) + b'"}',
         ],
-        ids=["spaces", "twice", "odd keys", "unicode", "escapes", "number", "long"],
+        ids=["spaces", "twice", "odd keys", "unicode", "escapes", "number", "long", "longest"],
     )
     def test_comes_back_byte_for_byte(
         self, store: Store, queue: BoundQueue, document: bytes

@@ -47,7 +47,10 @@ class QueueCases(Cases):
         BoundQueue(store, name="QUEUE").create().post(b"1")
         assert BoundQueue(store, name="queue").ids() == []
 
-    @pytest.mark.parametrize("name", ["9", "-", "_underscore", "Nice-Boat_2", "i" * 64, "NULL"])
+    @pytest.mark.parametrize(
+        "name",
+        ["9", "-", "_underscore", "Nice-Boat_2", "i" * 64, "NULL", "a.b", ".a", "a.", "..."],
+    )
     def test_every_name_of_the_specification(self, store: Store, name: str) -> None:
         queue = BoundQueue(store, name=name).create()
         assert store.queues.exists("project", name)
@@ -165,9 +168,10 @@ class QueueListingCases(Cases):
         assert page == Page([], None)
 
     def test_sorted_by_bytes(self, store: Store) -> None:
-        for name in ("B", "_", "a", "-", "1", "10", "2", "aa", "Z"):
+        for name in ("B", "_", "a", "-", "1", "10", "2", "aa", "Z", "a-b", "a.b", "a0"):
             store.queues.create("project", name)
-        assert _names(store) == ["-", "1", "10", "2", "B", "Z", "_", "a", "aa"]
+        names = ["-", "1", "10", "2", "B", "Z", "_", "a", "a-b", "a.b", "a0", "aa"]
+        assert _names(store) == names
 
     def test_pages(self, store: Store) -> None:
         names = [f"q{n:02}" for n in range(13)]

@@ -23,6 +23,9 @@ Result = TypeVar("Result")
 LARGEST_GROUP: Final = 100
 """Requests that are done together."""
 
+HEAVIEST_GROUP: Final = 10_000
+"""What they may weigh, unless it is a single one: what takes the database about a second. More at
+once could not be done in time, each time that the clients try again."""
 
 Aside = Callable[[Callable[[], None]], None]
 """Runs a function where it may wait for the database, and returns when that is done."""
@@ -57,15 +60,18 @@ class Groups(Generic[Key, Request, Result]):
         aside: Aside,
         *,
         turn: Callable[[Key], AbstractContextManager[object]] = nullcontext,
+        weigh: Callable[[Request], int] = lambda _: 1,
         timeout: float,
     ) -> None:
         """`work` does the jobs, at least one; what it raises is the error of all of them.
 
-        It runs inside of `turn`. `timeout` in seconds is how long a job waits for others.
+        It runs inside of `turn`. `weigh` tells how much there is to do for a request. `timeout`
+        in seconds is how long a job waits for others.
         """
         self._work = work
         self._aside = aside
         self._turn = turn
+        self._weigh = weigh
         self._timeout = timeout
         self._lock = threading.Lock()
         self._lines: dict[Key, deque[Job[Request, Result]]] = {}
@@ -129,7 +135,11 @@ class Groups(Generic[Key, Request, Result]):
             if group[0].done:  # its leader has lost patience with a thread that was late
                 return
             line = self._lines[key]
+            weight = self._weigh(group[0].request)
             while line and len(group) < LARGEST_GROUP:
+                weight += self._weigh(line[0].request)
+                if weight > HEAVIEST_GROUP:
+                    break
                 group.append(line.popleft())
 
     def _pass_on(self, key: Key, leader: Job[Request, Result]) -> None:

@@ -61,6 +61,7 @@ class MongoDBMessages(Operations, Messages):
             self._post_group,
             engine.aside,
             turn=lambda queue_id: engine.turns.take(queue_id.binary + b"post"),
+            weigh=_weigh,
             timeout=engine.timeout,
         )
         self._deletions: Groups[ObjectId, Document, bool] = Groups(
@@ -291,6 +292,11 @@ class MongoDBMessages(Operations, Messages):
         }
         found = self.engine.read(lambda: self.engine.messages.find(wanted, hint=BY_ID).to_list())
         return split_head(queue_id, sorted(found, key=position_of))
+
+
+def _weigh(documents: Documents) -> int:
+    """Tell how much a post is: one for each message, and one for each KB."""
+    return len(documents) + sum(len(each["body"]) for each in documents) // 1000
 
 
 def _parse_ids(message_ids: Sequence[str]) -> Sequence[ObjectId]:
