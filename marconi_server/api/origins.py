@@ -80,6 +80,7 @@ class Origins:
         )
 
 
+@lru_cache(maxsize=64)  # PERF: asked for each connection, about the few addresses of the server
 def is_loopback(address: str) -> bool:
     """Tell whether this is an address that only this machine reaches."""
     parsed = ip_address(address.partition("%")[0])
