@@ -1,8 +1,8 @@
 """The WSGI application: `build_app` for who has a store, `application` for any WSGI host.
 
 `marconi_server.wsgi:application` is configured by the files that the environment variable
-`MARCONI_CONFIG_FILE` names (separated as in `PATH`), or by the default files. It opens its
-store with the first request that a process gets, so hosts may load it before they fork.
+`MARCONI_CONFIG_FILE` names (separated as in `PATH`), or by the default files. It reads them and
+opens its store with the first request that a process gets, so hosts may load it before they fork.
 """
 
 import atexit
@@ -14,10 +14,11 @@ from threading import Lock
 from typing import Any, Final, cast
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from marconi_server.api.app import create_app
+from marconi_server.api.app import create_app, create_stand_in
 from marconi_server.auth.contract import Authenticator
 from marconi_server.auth.strategies import open_authenticator
 from marconi_server.config import load as configuration
+from marconi_server.config.options import SettingsError
 from marconi_server.config.settings import Settings
 from marconi_server.request_ids import RequestIds
 from marconi_server.storage import registry
@@ -27,7 +28,7 @@ from marconi_server.storage.errors import StorageError, StorageUnavailable
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = 1.0
-"""Time between attempts to open a store that does not answer."""
+"""Time between attempts to read a wrong configuration, or to open a store that does not answer."""
 
 
 def build_app(
@@ -46,35 +47,42 @@ def build_app(
 
 
 class Application:
-    """The WSGI application of a process, which opens its store itself.
+    """The WSGI application of a process, which finds out itself what it needs, when it is needed.
 
-    While the store does not open, requests that need it get 503 (spec section 9), and
-    every `RETRY_SECONDS` one of them tries again: no restart is needed.
+    While the configuration is wrong, or the store does not open, requests that need it get
+    503 (spec section 9), and every `RETRY_SECONDS` one of them tries again: no restart is needed.
+    What was read without a fault is not read again.
+
+    :param read_settings: as `marconi_server.config.load.load`
     """
 
-    def __init__(self, settings: Settings, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._settings = settings
+    def __init__(
+        self, read_settings: Callable[[], Settings], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._read_settings = read_settings
         self._monotonic = monotonic
-        self._authenticator = open_authenticator(settings)
         self._opening = Lock()
+        self._settings: Settings | None = None
+        self._authenticator: Authenticator | None = None
         self._store: Store | None = None
         self._app: WSGIApplication | None = None
         self._stand_in: WSGIApplication | None = None
         self._next_attempt = monotonic()
 
     def open(self) -> WSGIApplication:
-        """Open the store if that was not done yet, and return what serves it.
+        """Read the settings and open the store unless that was done, and return what serves it.
 
-        :raises StorageError: as `registry.open_store`
+        :raises SettingsError: as `read_settings`
+        :raises StorageError: as `read_settings` and `registry.open_store`
         """
         with self._opening:
             return self._open()
 
     def close(self) -> None:
         """Close the store; idempotent."""
-        if self._authenticator is not None:
-            self._authenticator.close()
         with self._opening:
+            if self._authenticator is not None:
+                self._authenticator.close()
             if self._store is not None:
                 self._store.close()
 
@@ -85,25 +93,32 @@ class Application:
 
     def _open(self) -> WSGIApplication:
         if self._app is None:
+            if self._settings is None:
+                settings = self._read_settings()
+                self._authenticator = open_authenticator(settings)
+                self._settings = settings
             self._store = registry.open_store(self._settings)
-            self._app = self._build_app(self._store)
+            self._app = build_app(self._settings, self._store, self._authenticator)
         return self._app
 
     def _open_or_stand_in(self) -> WSGIApplication:
         with self._opening:
-            if self._app is None and self._monotonic() < self._next_attempt:
-                assert self._stand_in is not None
-                return self._stand_in
+            if self._stand_in is not None and self._monotonic() < self._next_attempt:
+                return self._app or self._stand_in
             try:
                 return self._open()
-            except StorageError as error:
-                logger.error("The store does not open, requests get 503: %s", error)
+            except (SettingsError, StorageError) as error:
+                self._stand_in = self._make_stand_in(error)
                 self._next_attempt = self._monotonic() + RETRY_SECONDS
-                self._stand_in = self._build_app(cast(Store, _NoStore(str(error))))
                 return self._stand_in
 
-    def _build_app(self, store: Store) -> WSGIApplication:
-        return build_app(self._settings, store, self._authenticator)
+    def _make_stand_in(self, error: Exception) -> WSGIApplication:
+        """Return what answers for now, and say why in the log."""
+        if self._settings is None:
+            logger.error("The configuration is wrong, requests get 503: %s", error)
+            return RequestIds(create_stand_in("The server is not configured as it should be."))
+        logger.error("The store does not open, requests get 503: %s", error)
+        return build_app(self._settings, cast(Store, _NoStore(str(error))), self._authenticator)
 
 
 class _NoStore:
@@ -119,30 +134,20 @@ class _NoStore:
         raise StorageUnavailable(reason=self._reason)
 
 
-def _load() -> Application:
+def _read_environment() -> Settings:
+    """Read the configuration that the environment names, and warn of what may be typos.
+
+    :raises SettingsError: it is wrong
+    :raises StorageUnusable: there is no such storage driver
+    """
     named = os.environ.get("MARCONI_CONFIG_FILE")
     files = named.split(os.pathsep) if named else configuration.default_files()
     settings = configuration.load(files)
     for line in configuration.unknown_options(files, settings):
         logger.warning(line)
-    registry.check_store(settings)
-    loaded = Application(settings)
-    atexit.register(loaded.close)
-    return loaded
+    atexit.register(application.close)
+    return settings
 
 
-_loading = Lock()
-
-
-def __getattr__(name: str) -> Any:
-    """Make `application` when a host first asks for it: importing this module does nothing.
-
-    :raises SettingsError: the configuration is wrong
-    :raises StorageError: the store does not open
-    """
-    if name != "application":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    with _loading:
-        if name not in globals():
-            globals()[name] = _load()
-    return globals()[name]
+# An attribute as any other: uWSGI and mod_wsgi look for it in the dictionary of the module.
+application: Final = Application(_read_environment)

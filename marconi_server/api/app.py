@@ -2,7 +2,8 @@
 
 A request goes through the steps of spec section 3: `Router` (404, 405, OPTIONS), then
 `Checks` (Accept, project, queue name), then the responder of the resource. Where clients are
-authenticated, `Authentication` comes before all that, and `Authorization` before the checks.
+authenticated, `Authentication` comes before all that, and `Authorization` before the checks; where
+they are not, `Origins` comes first.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import falcon
 from falcon.routing import CompiledRouter
 
 from marconi_server.api import errors, requests
+from marconi_server.api.origins import Origins
 from marconi_server.api.v1.claims import ClaimResource, ClaimsResource
 from marconi_server.api.v1.health import HealthResource
 from marconi_server.api.v1.home import HomeResource
@@ -147,6 +149,27 @@ class Checks:
             requests.check_queue_name(params["queue"])
 
 
+class NothingWorks:
+    """Refuses every request, whatever it is for."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def process_request(self, _req: falcon.Request, _resp: falcon.Response) -> None:
+        """Say that nothing can be done now.
+
+        :raises TemporarilyUnavailable: always
+        """
+        raise errors.TemporarilyUnavailable(self._reason)
+
+
+def create_stand_in(reason: str) -> falcon.App[falcon.Request, falcon.Response]:
+    """Return an application that can do nothing for now, and says why in one sentence."""
+    app = falcon.App(middleware=[NothingWorks(reason)])
+    app.set_error_serializer(errors.serialize)
+    return app
+
+
 def create_app(
     settings: Settings,
     store: Store,
@@ -158,8 +181,10 @@ def create_app(
     Without an `authenticator` everybody is believed. `role_rules` need one, which says what
     roles the caller has.
     """
-    middleware: list[Authentication | Authorization | Checks] = []
-    if authenticator is not None:
+    middleware: list[Authentication | Authorization | Checks | Origins] = []
+    if authenticator is None:
+        middleware.append(Origins(settings.wsgi.trusted_hosts))
+    else:
         open_health = settings.authentication.open_health
         middleware.append(Authentication(authenticator, open_health=open_health))
     if role_rules is not None:

@@ -153,6 +153,38 @@ class NotAuthorized(falcon.HTTPForbidden):
         )
 
 
+class ForeignPage(falcon.HTTPForbidden):
+    """A page of somebody else made a browser send this (spec 15.3)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            title="Not authorized",
+            description="A web page of another origin may not change anything here.",
+        )
+
+
+class MisdirectedRequest(falcon.HTTPError):
+    """The client calls this server by a name that it does not have (spec 15.3)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            falcon.HTTP_421,
+            title="Misdirected request",
+            description="This server does not have the name in the header Host. If it should, "
+            "its operator has to name it in the option trusted_hosts.",
+        )
+
+
+class LengthRequired(falcon.HTTPLengthRequired):
+    """Where the body ends can only be told by its length, and there is none."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            title="Length required",
+            description="This server cannot take a body in chunks. Send it with Content-Length.",
+        )
+
+
 class TemporarilyUnavailable(falcon.HTTPServiceUnavailable):
     """What was asked could not be done now (spec 9); `failure` says what, in a sentence."""
 

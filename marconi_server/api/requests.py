@@ -177,13 +177,17 @@ def body(req: falcon.Request, limit: int) -> bytes:
     more than the limit and one byte are read.
 
     :raises InvalidHeaderValue: Content-Length is not a number
+    :raises LengthRequired: the body is in chunks, and the WSGI host does not say where it ends
     :raises InvalidCall: the body is larger than the limit
     :raises TemporarilyUnavailable: the connection did not bring the whole body
     """
     declared = req.env.get("CONTENT_LENGTH")
-    if "HTTP_TRANSFER_ENCODING" in req.env or (
-        not declared and req.env.get("wsgi.input_terminated")
-    ):
+    chunked = "HTTP_TRANSFER_ENCODING" in req.env
+    terminated = req.env.get("wsgi.input_terminated")
+    if chunked and not terminated:
+        # Reading might wait for ever, and a length beside it means nothing (RFC 9112 6.3).
+        raise errors.LengthRequired
+    if terminated and (chunked or not declared):
         content = _read(req, limit + 1)
         if len(content) > limit:
             raise _too_large(limit)

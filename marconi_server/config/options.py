@@ -34,7 +34,7 @@ def option(
 ) -> Any:
     """Declare an option as a field of a section.
 
-    Its annotation is str, int, float, bool or Networks.
+    Its annotation is str, int, float, bool, Networks or HostNames.
 
     `minimum` and `maximum` are inclusive. `old_names` are (group, name) pairs under which
     earlier releases of Marconi knew the option. The value of a `secret` one is, or has in it, what
@@ -69,6 +69,29 @@ class Networks(tuple[IPv4Network | IPv6Network, ...]):
 
     def __str__(self) -> str:
         return ", ".join(map(str, self))
+
+
+_HOST_NAME: Final = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*+")
+
+
+class HostNames(tuple[str, ...]):
+    """Names of hosts in lower case, without ports."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "HostNames":
+        """Read a list that is separated by commas.
+
+        :raises ValueError: something in it is no name
+        """
+        names = [item.strip().lower() for item in text.split(",") if item.strip()]
+        if not all(map(_HOST_NAME.fullmatch, names)):
+            raise ValueError
+        return cls(names)
+
+    def __str__(self) -> str:
+        return ", ".join(self)
 
 
 class Section(Protocol):
@@ -137,6 +160,8 @@ class Option:
             return "text"
         if self.kind is Networks:
             return "addresses and networks, separated by commas"
+        if self.kind is HostNames:
+            return "names of hosts without ports, separated by commas"
         number = "a whole number" if self.kind is int else "a number"
         if self.minimum is not None and self.maximum is not None:
             return f"{number} from {self.minimum} to {self.maximum}"
@@ -181,6 +206,8 @@ class Option:
             return types.Boolean()(value)
         if self.kind is Networks:
             return Networks.parse(str(value))
+        if self.kind is HostNames:
+            return HostNames.parse(str(value))
         return types.String(choices=self.choices)(value)
 
 

@@ -53,7 +53,8 @@ What wins, from first to last:
 4. the defaults below.
 
 `marconi_server.wsgi:application`, under another WSGI host, has no command line: there the
-environment variable `MARCONI_CONFIG_FILE` names the files, separated as in `PATH`.
+environment variable `MARCONI_CONFIG_FILE` names the files, separated as in `PATH`. There a wrong
+configuration means 503 for all requests, and a line in the log that says why.
 
 A value that is not allowed stops the start with one line that names the option, where it was
 set, and what is allowed. An option that nobody knows is a warning.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
-from marconi_server.config.options import Networks, option
+from marconi_server.config.options import HostNames, Networks, option
 
 KEYSTONE: Final = "keystone"
 
@@ -104,6 +104,12 @@ class Wsgi:
     trusted_proxies: Networks = option(  # noqa: RUF009 - as all options are declared
         Networks(),
         help="Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Empty: none.",
+    )
+    trusted_hosts: HostNames = option(  # noqa: RUF009 - as all options are declared
+        HostNames(),
+        help="Names by which clients may call this server, beside addresses and localhost. Without"
+        " authentication, and not through trusted_proxies, a request with another name in Host is"
+        " refused with 421 if bind is a loopback address, or if there is a name here.",
     )
     access_log: bool = option(
         False, help="Write a line for each request to the log. It costs some throughput."

@@ -8,6 +8,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
+from marconi_server.api import origins
 from marconi_server.config.options import Networks
 from marconi_server.server.answers import Environ
 
@@ -30,6 +31,7 @@ class Proxies:
         """Set client and scheme of a request that came through proxies to what they say."""
         if not self._trusts(environ.get("REMOTE_ADDR", "")):
             return
+        environ[origins.VIA] = origins.PROXY
         scheme = _last(environ.get("HTTP_X_FORWARDED_PROTO", ""))
         if scheme in ("http", "https"):
             environ["wsgi.url_scheme"] = scheme

@@ -105,7 +105,7 @@ class Service(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         The store was fit for use when the server started. One that is not any more is a fault
         like any other: 503 until it is put right.
         """
-        self._application = Application(self._settings)
+        self._application = Application(lambda: self._settings)
         try:
             return self._application.open()
         except StorageError as error:

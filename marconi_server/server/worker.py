@@ -21,6 +21,7 @@ from gunicorn.sock import ssl_context
 from gunicorn.workers import base
 
 from marconi_server import request_ids
+from marconi_server.api import origins
 from marconi_server.server.answers import CLOSE, KEEP, Answer, Environ, Refusal
 from marconi_server.server.connection import NEVER, READ, Connection
 from marconi_server.server.greenlets import Greenlets
@@ -217,6 +218,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         if isinstance(server, tuple):
             base["SERVER_NAME"], base["SERVER_PORT"] = server[0], str(server[1])
             base["REMOTE_ADDR"], base["REMOTE_PORT"] = client[0], str(client[1])
+            if origins.is_loopback(server[0]):
+                base[origins.VIA] = origins.LOOPBACK
         else:  # a unix socket; PEP 3333 wants these two never to be empty
             base["SERVER_NAME"], base["SERVER_PORT"] = "localhost", "80"
         return base

@@ -19,10 +19,6 @@ ADMIN = "needs the admin API: the tests of shards"
 TO_COME = "needs what is not built yet"
 ELSEWHERE = {
     **dict.fromkeys(range(316, 342), ADMIN),
-    360: TO_COME,
-    361: TO_COME,
-    362: TO_COME,
-    363: TO_COME,
     **dict.fromkeys(range(365, 376), "waiting requests, which are to come"),
     **dict.fromkeys(range(376, 385), "Idempotency-Key, which is to come"),
     **dict.fromkeys(range(385, 387), "purge, which is to come"),

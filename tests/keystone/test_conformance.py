@@ -101,3 +101,17 @@ def test_the_identity_service_is_down(keystone: KeystoneServer, client: Client) 
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "30"
     assert answer.json()["title"] == "Service temporarily unavailable"
+
+
+@pytest.mark.case(363)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://evil.example"},
+        {"Host": "evil.example"},
+    ],
+)
+def test_a_token_is_better_than_an_origin(client: Client, headers: dict[str, str]) -> None:
+    assert client.send("PUT", "/v1/queues/q", headers=headers).status_code == 201
+    assert client.send("GET", "/v1/queues/q", headers=headers).status_code == 204

@@ -45,7 +45,7 @@ def messages(server: LiveServer) -> str:
 
 
 def request(method: str, target: str, *headers: str, body: bytes = b"") -> bytes:
-    lines = [f"{method} {target} HTTP/1.1", "Host: q.example", "Client-ID: tester", *headers]
+    lines = [f"{method} {target} HTTP/1.1", "Host: localhost", "Client-ID: tester", *headers]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 

@@ -17,14 +17,14 @@ from tests.support.tiny import get
 from tests.support.wire import Wire, exchange
 
 MESSAGES = "/v1/queues/q/messages"
-HEAD = f"POST {MESSAGES} HTTP/1.1\r\nHost: here\r\nClient-ID: c\r\n"
+HEAD = f"POST {MESSAGES} HTTP/1.1\r\nHost: localhost\r\nClient-ID: c\r\n"
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[LiveServer]:
     with LiveServer(tmp_path, workers=2) as server:
         with Wire(server.port) as wire:
-            wire.send(b"PUT /v1/queues/q HTTP/1.1\r\nHost: here\r\n\r\n")
+            wire.send(b"PUT /v1/queues/q HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert wire.receive("PUT").status == 201
         yield server
         server.stop()

@@ -7,9 +7,12 @@ import socket
 import pytest
 
 
-def find(program: str) -> str:
-    """Return the path of a program; without it, a test is skipped, and fails in CI."""
-    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+def find(program: str, folders: str | None = None) -> str:
+    """Return the path of a program; without it, a test is skipped, and fails in CI.
+
+    It is looked for in these folders, or where the system has programs.
+    """
+    path = shutil.which(program, path=folders or f"{os.environ.get('PATH', '')}:/usr/sbin")
     if path is None:
         if "CI" in os.environ:
             pytest.fail(f"{program} is not installed")

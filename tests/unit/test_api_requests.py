@@ -293,8 +293,8 @@ def test_body_declared_too_large_is_not_read(length: str) -> None:
 
 
 CHUNKED = [
-    {"HTTP_TRANSFER_ENCODING": "chunked"},
-    {"HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": "3"},
+    {"terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"},
+    {"terminated": True, "HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": "3"},
     {"terminated": True},
     {"terminated": True, "CONTENT_LENGTH": ""},
 ]
@@ -308,6 +308,16 @@ def test_body_without_length(environ: dict[str, Any]) -> None:
     with pytest.raises(errors.InvalidCall):
         requests.body(request(**environ, body=stream), LIMIT)
     assert stream.asked == LIMIT + 1
+
+
+@pytest.mark.parametrize("length", [{}, {"CONTENT_LENGTH": ""}, {"CONTENT_LENGTH": "3"}])
+@pytest.mark.parametrize("coding", ["chunked", "gzip, chunked", ""])
+def test_body_of_which_nobody_knows_the_end(coding: str, length: dict[str, Any]) -> None:
+    stream = Stream(b"3\r\nabc\r\n")
+    environ: dict[str, Any] = {"HTTP_TRANSFER_ENCODING": coding, **length}
+    with pytest.raises(errors.LengthRequired, check=says("Content-Length")):
+        requests.body(request(**environ, body=stream), LIMIT)
+    assert stream.asked == 0, "that may take for ever"
 
 
 def test_no_body() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from marconi_server.api import origins
 from marconi_server.config.options import Networks
 from marconi_server.server.proxies import Proxies
 
@@ -35,6 +36,14 @@ def test_a_proxy_is_believed(peer: str) -> None:
 )
 def test_nobody_else_is_believed(peer: str) -> None:
     assert unveiled(peer, "203.0.113.9", "https") == (peer, "http")
+
+
+@pytest.mark.parametrize(("peer", "via"), [("10.1.2.3", origins.PROXY), ("192.0.2.2", None)])
+def test_that_a_proxy_passed_it_on_is_noted(peer: str, via: str | None) -> None:
+    environ = {"REMOTE_ADDR": peer, "HTTP_X_FORWARDED_FOR": "192.0.2.2"}
+    Proxies(TRUSTED).unveil(environ)
+    assert environ["REMOTE_ADDR"] == "192.0.2.2"
+    assert environ.get(origins.VIA) == via
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,14 @@ from typing import ClassVar
 import pytest
 
 from marconi_server.config.load import default_files, load, unknown_options
-from marconi_server.config.options import Networks, Option, SettingsError, option, options
+from marconi_server.config.options import (
+    HostNames,
+    Networks,
+    Option,
+    SettingsError,
+    option,
+    options,
+)
 from marconi_server.config.settings import SECTIONS, Limits, Settings, Wsgi
 from marconi_server.storage import registry
 from marconi_server.storage.contract import LARGEST_METADATA
@@ -323,6 +330,7 @@ class Example:
     count: int = option(3, help="How many.")
     share: float = option(0.5, minimum=0, maximum=1, help="Which part.")
     near: Networks = option(Networks(), help="Who is near.")  # noqa: RUF009
+    known: HostNames = option(HostNames(), help="How it is called.")  # noqa: RUF009
 
 
 @pytest.mark.parametrize(
@@ -335,6 +343,7 @@ class Example:
         ("count", "12", 12, "1.5", "a whole number"),
         ("share", "1", 1.0, "1.1", "a number from 0 to 1"),
         ("near", "::1,", Networks.parse("::1"), "::1/0", "addresses and networks"),
+        ("known", "b.C, _d-1,", HostNames(["b.c", "_d-1"]), "b.c:80", "names of hosts"),
     ],
 )
 def test_options_of_all_kinds(

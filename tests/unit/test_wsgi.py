@@ -1,4 +1,4 @@
-"""The application that opens its store itself, and goes on without one."""
+"""The application that finds out itself what it needs, and goes on without it."""
 
 import json
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 
 from marconi_server import wsgi
+from marconi_server.config.options import SettingsError
 from marconi_server.config.settings import Drivers, Settings
 from marconi_server.storage.conformance import ManualClock
 from marconi_server.storage.errors import StorageUnusable
@@ -47,14 +48,22 @@ class Node:
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Node]:
-    folder = tmp_path / "data"
-    clock = ManualClock()
-    settings = Settings(
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def settings(folder: Path) -> Settings:
+    return Settings(
         drivers=Drivers(storage="sqlite"),
         store=SQLiteOptions(database=str(folder / "marconi.db")),
     )
-    application = wsgi.Application(settings, clock)
+
+
+@pytest.fixture
+def node(folder: Path, settings: Settings) -> Iterator[Node]:
+    clock = ManualClock()
+    application = wsgi.Application(lambda: settings, clock)
     yield Node(folder, clock, application)
     application.close()
 
@@ -117,6 +126,126 @@ def test_closing_is_idempotent_and_ends_service(node: Node) -> None:
     assert node.put() == 503
 
 
-def test_the_module_has_no_other_names() -> None:
-    with pytest.raises(AttributeError, match="has no attribute 'app'"):
-        wsgi.app  # noqa: B018 - the access is what is tested
+# The configuration
+
+
+class Source:
+    """Settings that are wrong until they are put right."""
+
+    def __init__(self, settings: Settings, error: Exception) -> None:
+        self.settings = settings
+        self.error: Exception | None = error
+        self.reads = 0
+
+    def __call__(self) -> Settings:
+        self.reads += 1
+        if self.error is not None:
+            raise self.error
+        return self.settings
+
+
+@pytest.fixture(
+    params=[
+        SettingsError("marconi.conf: option port is 'x'"),
+        StorageUnusable(reason="This build has no storage driver 'x'.", remedy="Choose another."),
+    ],
+    ids=["settings", "driver"],
+)
+def source(request: pytest.FixtureRequest, settings: Settings) -> Source:
+    return Source(settings, request.param)
+
+
+@pytest.fixture
+def unsure(source: Source, folder: Path) -> Iterator[Node]:
+    """Give a node whose configuration is wrong, and whose store would open."""
+    folder.mkdir()
+    clock = ManualClock()
+    application = wsgi.Application(source, clock)
+    yield Node(folder, clock, application)
+    application.close()
+
+
+def test_nothing_is_read_before_the_first_request(unsure: Node, source: Source) -> None:
+    assert source.reads == 0
+    unsure.put()
+    assert source.reads == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/v1/queues/q"),
+        ("GET", "/v1"),
+        ("GET", "/v1/nonsense"),
+        ("GET", "/v1/health"),
+        ("HEAD", "/v1/health"),
+        ("OPTIONS", "*"),
+        ("POST", "/"),
+    ],
+)
+def test_with_a_wrong_configuration_nothing_is_answered(
+    unsure: Node, method: str, path: str
+) -> None:
+    """Nobody knows who may ask for what."""
+    answer = unsure.ask(method, path)
+    assert answer.status == 503
+    assert answer.headers["retry-after"] == "30"
+    assert answer.headers["x-openstack-request-id"].startswith("req-")
+    if method == "HEAD":
+        assert answer.body == b""
+    else:
+        assert json.loads(answer.body)["title"] == "Service temporarily unavailable"
+
+
+def test_a_wrong_configuration_is_read_again_but_not_for_each_request(
+    unsure: Node, source: Source, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = source.error
+    for reads in (1, 2):
+        for _ in range(5):
+            assert unsure.put() == 503
+        assert source.reads == reads
+        unsure.clock.advance(wsgi.RETRY_SECONDS)
+    lines = [each for each in caplog.records if each.name == wsgi.__name__]
+    said = f"The configuration is wrong, requests get 503: {error}"
+    assert [each.getMessage() for each in lines] == [said] * 2
+    assert all(each.exc_info is None and "\n" not in each.getMessage() for each in lines)
+
+
+def test_a_configuration_that_was_put_right_is_used_without_a_restart(
+    unsure: Node, source: Source
+) -> None:
+    assert unsure.put() == 503
+    source.error = None
+    assert unsure.put() == 503
+    unsure.clock.advance(wsgi.RETRY_SECONDS)
+    assert [unsure.put(), unsure.put()] == [201, 204]
+    assert source.reads == 2
+
+
+def test_what_was_read_is_not_read_again_when_the_store_does_not_open(
+    source: Source, folder: Path
+) -> None:
+    source.error = None
+    node = Node(folder, ManualClock(), wsgi.Application(source, ManualClock()))
+    assert [node.put(), node.ask("GET", "/v1").status] == [503, 200]
+    assert source.reads == 1
+
+
+def test_a_defect_is_no_wrong_configuration(unsure: Node, source: Source) -> None:
+    source.error = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):  # the host answers, and logs the traceback
+        unsure.put()
+
+
+def test_opening_by_hand_says_what_is_wrong_with_the_configuration(
+    unsure: Node, source: Source
+) -> None:
+    assert source.error is not None
+    with pytest.raises(type(source.error)):
+        unsure.application.open()
+
+
+def test_the_application_is_an_attribute_as_any_other() -> None:
+    """Hosts such as uWSGI and mod_wsgi look for it in the dictionary of the module."""
+    assert isinstance(vars(wsgi)["application"], wsgi.Application)
