@@ -24,7 +24,8 @@ from pymongo.errors import (
 )
 
 from marconi_server.storage.errors import StorageUnavailable
-from marconi_server.storage.mongodb.engine import faults, is_fault, random_id, summary
+from marconi_server.storage.mongodb.engine import random_id
+from marconi_server.storage.mongodb.faults import faults, is_fault, summary
 
 
 def bulk(write_errors: list[int], concern_errors: list[int]) -> BulkWriteError:
