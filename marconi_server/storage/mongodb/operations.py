@@ -59,6 +59,7 @@ class QueueIds:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._known: dict[tuple[str, str], ObjectId] = {}
+        self._used: set[tuple[str, str]] = set()
 
     def find(self, project: str | None, queue: str) -> ObjectId:
         """Look the id up in the database and remember it.
@@ -66,35 +67,44 @@ class QueueIds:
         :raises QueueNotFound: no such queue
         :raises StorageUnavailable: the engine failed
         """
-        key = (scope(project), queue)
         found = self._engine.read(
             lambda: self._engine.queues.find_one(named(project, queue), {"_id": True}, hint=BY_NAME)
         )
         if found is None:
-            self._known.pop(key, None)
+            self._known.pop((scope(project), queue), None)
             raise QueueNotFound(queue=queue, project=project)
+        queue_id: ObjectId = found["_id"]
+        self.remember(project, queue, queue_id)
+        return queue_id
+
+    def remember(self, project: str | None, queue: str, queue_id: ObjectId) -> None:
+        """Remember an id that the database has given or taken just now."""
         if len(self._known) >= _KNOWN_QUEUES:
             self._known.clear()
-        queue_id: ObjectId = found["_id"]
-        self._known[key] = queue_id
-        return queue_id
+        self._known[scope(project), queue] = queue_id
 
     def known(self, project: str | None, queue: str) -> ObjectId | None:
         """Return the remembered id, if there is one."""
-        return self._known.get((scope(project), queue))
+        key = (scope(project), queue)
+        found = self._known.get(key)
+        if found is not None:
+            self._used.add(key)
+        return found
 
     def check(self) -> None:
-        """Forget queues whose documents somebody has removed.
+        """Forget queues that were used since the last check, and whose document is gone.
 
-        As long as its head is there, nothing else would tell.
+        Who deletes a queue deletes its head, too, which tells. Somebody who works on the database
+        by hand may not.
 
         :raises StorageUnavailable: the engine failed
         """
-        known = {queue_id: key for key, queue_id in dict(self._known).items()}
+        used, self._used = self._used, set()
+        known = {self._known.get(key): key for key in used}
         for start in range(0, len(known), _STEP):
             self._check_some(dict(islice(known.items(), start, start + _STEP)))
 
-    def _check_some(self, known: dict[ObjectId, tuple[str, str]]) -> None:
+    def _check_some(self, known: dict[ObjectId | None, tuple[str, str]]) -> None:
         wanted = {"_id": {"$in": list(known)}}
         found = self._engine.read(
             lambda: self._engine.queues.find(wanted, {"_id": True}, hint=BY_ID).to_list()

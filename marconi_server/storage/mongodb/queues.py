@@ -51,11 +51,13 @@ class MongoDBQueues(Operations, Queues):
         )
 
     def create(self, project: str | None, queue: str) -> bool:
-        if self.exists(project, queue):
+        if (found := self._find(project, queue, {"_id": True})) is not None:
+            self.queue_ids.remember(project, queue, found["_id"])
             return False
         queue_id = random_id()
         try:
             if self._insert(project, queue, queue_id):
+                self.queue_ids.remember(project, queue, queue_id)
                 return True
         except DuplicateKeyError:
             pass

@@ -70,12 +70,12 @@ class Sweeper:
         next_look_at_clock = 0.0
         while not self._stop.wait(self._interval):
             try:
+                self._queue_ids.check()
                 while not self._stop.is_set() and (self.dissolve() or self.work()):
                     pass
                 if time.monotonic() >= next_look_at_clock:
                     next_look_at_clock = time.monotonic() + CLOCK_SECONDS
                     self._look_at_clock()
-                    self._queue_ids.check()
             except StorageUnavailable as error:
                 log.warning("Expired messages were not removed: %s", error)
             except Exception:  # a defect must not end all removal; the next look may not meet it
