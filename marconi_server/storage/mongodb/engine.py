@@ -28,6 +28,7 @@ from pymongo.write_concern import WriteConcern
 from marconi_server import waiting
 from marconi_server.storage.errors import StorageConflict, StorageUnavailable
 from marconi_server.storage.mongodb.faults import IndexMissing, faults, summary
+from marconi_server.storage.mongodb.pool import renew_connections
 from marconi_server.storage.mongodb.schema import (
     FLOOR,
     LEASE,
@@ -53,7 +54,11 @@ ABANDONED_SECONDS: Final = 1.0
 GOODBYE_SECONDS: Final = 1.0
 """How long the end of our sessions may take. For a server that is away pymongo would wait 30 s."""
 
+_AUTHENTICATION_FAILED: Final = 18
 _WRITE_CONFLICT: Final = 112
+
+_NOBODY: Final = "requires authentication"
+"""What is said to a connection that has authenticated itself, but whose user was removed."""
 
 
 class Engine:
@@ -137,6 +142,8 @@ class Engine:
                 result = work(session)
             except OperationFailure as error:
                 conflict = conflict or error.code == _WRITE_CONFLICT
+                if error.code == _AUTHENTICATION_FAILED:  # pymongo would try until the time is up
+                    raise StorageUnavailable(reason=summary(error)) from error
                 raise
             conflict = False
             return result
@@ -263,6 +270,8 @@ class Engine:
             return result
         except StorageUnavailable as error:
             cause = error.__cause__
+            if isinstance(cause, OperationFailure) and cause.code == _AUTHENTICATION_FAILED:
+                raise
             was_slow = isinstance(cause, PyMongoError) and cause.timeout
             return self._run(again if was_slow else work)
 
@@ -273,6 +282,10 @@ class Engine:
                 return work()
         except InvalidOperation:
             self._check_open()  # closed in the middle of it
+            raise
+        except StorageUnavailable as error:
+            if _NOBODY in error.reason:
+                renew_connections(self.client)
             raise
 
     def _check_open(self) -> None:

@@ -36,6 +36,9 @@ _NO_SUCH_INDEX: Final = "hint provided does not correspond to an existing index"
 
 _ADDED: Final = re.compile(r" \(configured timeouts: [^)]*\)|, (Timeout|full error): .*", re.DOTALL)
 
+_COMMAND: Final = re.compile(r"(?<= execute command )\{ (\w+): .*", re.DOTALL)
+"""A whole command in the text of an error, of which the name is enough; it may have messages."""
+
 _FIRST_ASSERTION: Final = 15_000
 """From here on codes are of assertions about the command, too."""
 
@@ -71,12 +74,13 @@ def is_fault(error: PyMongoError) -> bool:
 def summary(error: PyMongoError) -> str:
     """Return the text of an error in one line, without the settings and states that are added.
 
-    Of several writes it says why the first one failed, without the document.
+    Of several writes it says why the first one failed, without the document, and of a command
+    its name alone.
     """
     text = str(error)
     if isinstance(error, BulkWriteError) and (failures := _failures(error)):
         text = str(failures[0].get("errmsg", text))
-    return " ".join(_ADDED.sub("", text).split())
+    return " ".join(_COMMAND.sub(r"\1", _ADDED.sub("", text)).split())
 
 
 def _failures(error: BulkWriteError) -> Documents:

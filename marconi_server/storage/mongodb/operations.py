@@ -146,6 +146,7 @@ class Operations:
             pass
         queue_id = self.queue_ids.find(project, queue)
         deadline = time.monotonic() + self.engine.timeout
+        said: set[str] = set()
         for _ in range(_MENDS):
             try:
                 return work(queue_id)
@@ -157,8 +158,9 @@ class Operations:
             except NoMessages as found:
                 mended = mending.set_aside(self.engine, queue_id, found.ids)
                 what = "had documents that are no messages, which were set aside"
-            if mended:
+            if mended and what not in said:
                 log.warning("Queue %r of project %r %s.", queue, project, what)
+                said.add(what)
             if time.monotonic() > deadline:
                 break
         raise StorageUnavailable(reason="MongoDB: what somebody did to a queue cannot be mended.")

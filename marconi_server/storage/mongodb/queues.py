@@ -1,7 +1,9 @@
 """Queues, metadata and stats in MongoDB."""
 
 import logging
+import re
 from collections.abc import Sequence
+from typing import Final
 
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
@@ -37,6 +39,7 @@ log = logging.getLogger(__name__)
 
 _EMPTY = b"{}"
 
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
 
 _Stats = Job[None, QueueStats]
 
@@ -163,7 +166,7 @@ class MongoDBQueues(Operations, Queues):
         items = [
             Queue(each["name"], _metadata(each) if detailed else None)
             for each in found
-            if isinstance(each["name"], str)
+            if _is_name(each["name"])
         ]
         return Page(items, items[-1].name if items else None)
 
@@ -207,6 +210,11 @@ class MongoDBQueues(Operations, Queues):
 
 class _Emptied(Exception):
     """What was created when the store was opened is not there."""
+
+
+def _is_name(value: object) -> bool:
+    """Tell whether a queue can have this name; others were not given by this service."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def _metadata(queue: Document) -> bytes:

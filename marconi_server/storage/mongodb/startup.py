@@ -38,9 +38,6 @@ _SECTION: Final = "[drivers:storage:mongodb]"
 
 _NAME: Final = re.compile(r"(?!(admin|config|local)$)[\w-]{1,63}", re.ASCII)
 
-_COMMAND: Final = re.compile(r" \{ (\w+): .*", re.DOTALL)
-"""A whole command in the text of an error, of which the name is enough."""
-
 _HOST_AND_MORE: Final = re.compile(r'"[^"]*@[^"]*"')
 """The name of a database, as pymongo takes it from a URI whose password has a slash in it."""
 
@@ -187,9 +184,8 @@ def _explained(engine: Engine, uri: str) -> Iterator[None]:
                 remedy=f"Put user and password into option uri of {_SECTION}.",
             ) from error
         if code == _UNAUTHORIZED:
-            lack = _COMMAND.sub(r" \1", error.reason)
             raise StorageUnusable(
-                reason=f"The MongoDB user of {where} lacks rights: {lack}.",
+                reason=f"The MongoDB user of {where} lacks rights: {error.reason}.",
                 remedy=f'Run in mongosh: db.grantRolesToUser("USER", '
                 f'[{{role: "readWrite", db: "{database}"}}]).',
             ) from error
