@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
 from bench import contest, endurance, growth, profile, publish
+from bench.options import FAILED, Unfit
+from bench.servers import BenchError
 
 COMMANDS: Final[dict[str, Callable[[Sequence[str]], int]]] = {
     "growth": growth.main,
@@ -21,9 +23,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     :raises SystemExit: argparse ends the process in this way
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
+    command: Callable[[Sequence[str]], int] = contest.main
     if arguments and arguments[0] in COMMANDS:
-        return COMMANDS[arguments[0]](arguments[1:])
-    return contest.main(arguments)
+        command = COMMANDS[arguments.pop(0)]
+    try:
+        return command(arguments)
+    except (Unfit, BenchError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return FAILED
 
 
 def _terminate(_signal: int, _frame: object) -> NoReturn:

@@ -9,7 +9,7 @@ from typing import Final
 from bench import mongodb
 from bench.cases import EMPTY_LOAD, HEADERS, PROJECT, Case, Load, fill
 from bench.measure import Plan, case_of_server, load_of_server, work_of_threads
-from bench.results import Measurement
+from bench.results import PRODUCT, Measurement
 from bench.servers import free_port, serve, server_options
 from marconi_server.storage.sqlite.driver import SQLiteOptions, SQLiteStore
 from tests.keystone.authenticated import configuration
@@ -120,7 +120,7 @@ CONTENDERS: Final[dict[str, Contender]] = {
 ON_MONGODB: Final = frozenset({"mongodb", "mongodb-store", "pymongo"})
 """Those that need MongoDB."""
 
-AT_FIXED_RATES: Final = frozenset({"marconi", "keystone", "mongodb"})
+AT_FIXED_RATES: Final = frozenset(PRODUCT)
 """Those of which it matters how long answers take while there is time to spare: the product."""
 
 

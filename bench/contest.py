@@ -14,30 +14,21 @@ from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 
-from bench import guard, options, plots, report, results
+from bench import guard, options, report, results
 from bench.cases import Case
 from bench.contenders import AT_FIXED_RATES, CONTENDERS, ON_MONGODB
 from bench.measure import Plan
 from bench.results import Contest, Measurement, Row
-from bench.servers import BenchError
+from bench.run import run
 from marconi_server.config.settings import Wsgi
 from tests.keystone import server as keystone
 
-KIND = "contest"
-
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser = options.parser("", __doc__)
     add = parser.add_argument
     options.add_cases(parser, "measure")
-    add(
-        "--contenders",
-        nargs="+",
-        choices=CONTENDERS,
-        default=list(CONTENDERS),
-        metavar="NAME",
-        help=f"whom to measure: {', '.join(CONTENDERS)} (all)",
-    )
+    options.add_names(parser, "--contenders", CONTENDERS, "whom to measure")
     add(
         "--baseline",
         choices=CONTENDERS,
@@ -74,50 +65,31 @@ def _parser() -> argparse.ArgumentParser:
             ("--timeout", 2, "seconds after which an answer counts as an error"),
         ),
     )
-    options.add_places(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the contest; return the exit status.
-
-    :raises SystemExit: argparse ends the process in this way
-    """
-    arguments = _parser().parse_args(argv)
-    on_mongodb = not ON_MONGODB.isdisjoint(arguments.contenders)
-    try:
-        options.check(arguments.folder, on_mongodb=on_mongodb, with_wrk=True)
-        if "keystone" in arguments.contenders and not keystone.INSTALLED:
-            raise options.Unfit(f"{keystone.MISSING}, or leave this contender out (--contenders)")
-        if "granian" in arguments.contenders and find_spec("granian") is None:
-            raise options.Unfit("granian is missing; install the extra bench, or leave it out")
-        started = options.now()
-        conditions = options.conditions(
-            arguments.folder,
-            on_mongodb=on_mongodb,
-            server=f"{arguments.workers} workers of {arguments.threads} threads",
-            rounds=f"{arguments.rounds} of {arguments.seconds} s",
-        )
-        rows = list(_measure(arguments))
-    except (options.Unfit, BenchError) as error:
-        return options.fail(error)
-    result = Contest(
-        started=started,
-        command=options.command("", argv),
-        conditions=conditions,
-        rows=rows,
-        baseline=arguments.baseline,
+    """Run the contest; return the exit status. Errors are those of `parse` and `run`."""
+    arguments = options.parse(_parser(), argv)
+    if "keystone" in arguments.contenders and not keystone.INSTALLED:
+        raise options.Unfit(f"{keystone.MISSING}, or leave this contender out (--contenders)")
+    if "granian" in arguments.contenders and find_spec("granian") is None:
+        raise options.Unfit("granian is missing; install the extra bench, or leave it out")
+    before = guard.last_shares(results.FOLDER, arguments.baseline)
+    result = run(
+        "contest",
+        arguments,
+        lambda **head: Contest(rows=list(_measure(arguments)), baseline=arguments.baseline, **head),
+        report.markdown,
+        on_mongodb=not ON_MONGODB.isdisjoint(arguments.contenders),
+        server=f"{arguments.workers} workers of {arguments.threads} threads",
+        rounds=f"{arguments.rounds} of {arguments.seconds} s",
     )
-    before = guard.last_shares(arguments.results, result.baseline)
-    path = results.write(result, KIND, report.markdown(result), arguments.results)
-    plots.write(plots.of_contest(result), path)
-    tables = filter(None, [report.rates(rows, result.baseline), report.latencies(rows)])
-    print(*tables, f"Written to {path}, and beside it as .json and plots", sep="\n\n")
     for line in guard.fallen(result, before):
         print(f"SLOWER {line}")
-    for line in report.complaints(rows):
+    for line in report.complaints(result.rows):
         print(f"INVALID {line}", file=sys.stderr)
-    return options.INVALID if any(row.errors for row in rows) else 0
+    return options.INVALID if any(row.errors for row in result.rows) else 0
 
 
 def _measure(arguments: argparse.Namespace) -> Iterator[Row]:

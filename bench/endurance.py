@@ -15,16 +15,15 @@ from itertools import cycle
 from pathlib import Path
 from typing import Final
 
-from bench import options, plots, results, wrk
+from bench import options, wrk
 from bench.cases import CASES, HEADERS, PROJECT, QUEUE, fill
 from bench.endurance_report import markdown
 from bench.engines import ENGINES, Engine
 from bench.points import claims
 from bench.results import Endurance, Life, Memory, Space
+from bench.run import run
 from bench.servers import BenchError, Server, serve, server_options
 from marconi_server.config.settings import Wsgi
-
-KIND: Final = "endurance"
 
 _MIX: Final = ("cycle1", "list10", "cycle10", "stats")
 """The cases that take turns; together they leave as many messages as there were."""
@@ -36,7 +35,7 @@ _SWEEP_SECONDS: Final = 900.0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench endurance", description=__doc__)
+    parser = options.parser("endurance", __doc__)
     options.add_engines(parser)
     options.add_counts(
         parser,
@@ -47,33 +46,21 @@ def _parser() -> argparse.ArgumentParser:
             ("--seconds", 5, "load between two looks at memory"),
         ),
     )
-    options.add_places(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
-    """Measure endurance; return the exit status.
-
-    :raises SystemExit: argparse ends the process in this way
-    """
-    arguments = _parser().parse_args(argv)
-    on_mongodb = "mongodb" in arguments.engines
-    try:
-        options.check(arguments.folder, on_mongodb=on_mongodb, with_wrk=True)
-        started = options.now()
-        conditions = options.conditions(arguments.folder, on_mongodb=on_mongodb)
-        lives = [_live(name, arguments) for name in arguments.engines]
-    except (options.Unfit, BenchError) as error:
-        return options.fail(error)
-    result = Endurance(
-        started=started,
-        command=options.command("endurance", argv),
-        conditions=conditions,
-        lives=lives,
+    """Measure endurance; return the exit status. Errors are those of `parse` and `run`."""
+    arguments = options.parse(_parser(), argv)
+    run(
+        "endurance",
+        arguments,
+        lambda **head: Endurance(
+            lives=[_live(name, arguments) for name in arguments.engines], **head
+        ),
+        markdown,
+        on_mongodb="mongodb" in arguments.engines,
     )
-    path = results.write(result, KIND, markdown(result), arguments.results)
-    plots.write(plots.of_endurance(result), path)
-    print(f"{markdown(result)}\nWritten to {path}, and beside it as .json and plots")
     return 0
 
 

@@ -18,26 +18,26 @@ from random import Random
 from statistics import quantiles
 from typing import Final
 
-from bench import options, plots, results
+from bench import options
 from bench.client import Connection
 from bench.engines import ENGINES, Engine
 from bench.growth_report import markdown
 from bench.points import QUESTIONS, Point
 from bench.results import Growth, GrowthRow, Latency
-from bench.servers import BenchError, serve, server_options
+from bench.run import run
+from bench.servers import serve, server_options
 from bench.subjects import OPERATIONS, OfServer, OfStore, Subject, sample
 from marconi_server.config.settings import Wsgi
-
-KIND: Final = "growth"
 
 _ANSWER_SECONDS: Final = 60.0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench growth", description=__doc__)
+    parser = options.parser("growth", __doc__)
     parser.add_argument(
         "questions",
         nargs="*",
+        type=options.among({name: name for name in QUESTIONS}, "question"),
         default=list(QUESTIONS),
         metavar="question",
         help=f"what grows: {', '.join(QUESTIONS)} (all)",
@@ -53,7 +53,6 @@ def _parser() -> argparse.ArgumentParser:
             ("--largest", max(each.size for each in _points()), "leave out what is larger"),
         ),
     )
-    options.add_places(parser)
     return parser
 
 
@@ -63,36 +62,17 @@ def _points() -> Iterator[Point]:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Measure growth; return the exit status.
-
-    :raises SystemExit: argparse ends the process in this way
-    """
-    parser = _parser()
-    arguments = parser.parse_args(argv)
-    for name in arguments.questions:
-        if name not in QUESTIONS:
-            parser.error(f"there is no question {name!r}")
-    on_mongodb = "mongodb" in arguments.engines
-    try:
-        options.check(arguments.folder, on_mongodb=on_mongodb, with_wrk=False)
-        started = options.now()
-        conditions = options.conditions(
-            arguments.folder,
-            on_mongodb=on_mongodb,
-            rounds=f"{arguments.rounds} of {arguments.samples} operations of each kind",
-        )
-        rows = list(_measure(arguments))
-    except (options.Unfit, BenchError) as error:
-        return options.fail(error)
-    result = Growth(
-        started=started,
-        command=options.command("growth", argv),
-        conditions=conditions,
-        rows=rows,
+    """Measure growth; return the exit status. Errors are those of `parse` and `run`."""
+    arguments = options.parse(_parser(), argv)
+    run(
+        "growth",
+        arguments,
+        lambda **head: Growth(rows=list(_measure(arguments)), **head),
+        markdown,
+        on_mongodb="mongodb" in arguments.engines,
+        with_wrk=False,
+        rounds=f"{arguments.rounds} of {arguments.samples} operations of each kind",
     )
-    path = results.write(result, KIND, markdown(result), arguments.results)
-    plots.write(plots.of_growth(result), path)
-    print(f"{markdown(result)}\nWritten to {path}, and beside it as .json and plots")
     return 0
 
 

@@ -10,17 +10,16 @@ from bench.tables import page, table
 
 def markdown(result: Growth) -> str:
     """Return the report of growth."""
-    return page(result, *sections(result).values())
+    return page(result, {QUESTIONS[name].title: text for name, text in sections(result).items()})
 
 
-def sections(result: Growth, heading: str = "##") -> dict[str, str]:
-    """Return a heading and a table for each question that was asked, by its name."""
+def sections(result: Growth) -> dict[str, str]:
+    """Return a table for each question that was asked, by its name."""
     found = {}
     for name, question in QUESTIONS.items():
         rows = [row for row in result.rows if row.question == name]
         if rows:
-            unit = f"Milliseconds, p50 / p99, by {question.unit}."
-            found[name] = f"{heading} {question.title}\n\n{unit}\n\n{_table(rows)}"
+            found[name] = f"Milliseconds, p50 / p99, by {question.unit}:\n\n{_table(rows)}"
     return found
 
 

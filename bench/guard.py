@@ -28,11 +28,11 @@ def shares(result: Contest) -> Shares:
 
 def last_shares(folder: Path, baseline: str = BASELINE) -> Shares:
     """Return the last share of each row that was kept, as not every contest has all rows."""
+    kept = [results.read(path, Contest) for path in results.stored(folder, "contest")]
     last: Shares = {}
-    for path in reversed(results.stored(folder, "contest")):
-        kept = results.read(path, Contest)
-        if kept.baseline == baseline:
-            last |= shares(kept)
+    for result in sorted(kept, key=lambda each: each.started):
+        if result.baseline == baseline:
+            last |= shares(result)
     return last
 
 

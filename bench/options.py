@@ -1,15 +1,14 @@
 """What the commands have in common: their options, and what they refuse to measure."""
 
 import argparse
+import re
 import shlex
-import sys
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-from bench import machine, mongodb, results, wrk
-from bench.cases import CASES, Case
+from bench import machine, results, wrk
+from bench.cases import CASES
 from bench.engines import ENGINES
 from tests.mongodb import search
 
@@ -20,8 +19,51 @@ MEMORY: Final = ("tmpfs", "ramfs")
 """File systems without a disk, where a durable commit costs nothing."""
 
 
+Thing = TypeVar("Thing")
+
+
 class Unfit(Exception):
     """It cannot be measured here; the text says what to do."""
+
+
+def parser(command: str, text: str | None) -> argparse.ArgumentParser:
+    """Return the parser of a command, with the options that say where things are."""
+    made = argparse.ArgumentParser(prog=f"python -m bench {command}".rstrip(), description=text)
+    made.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("/var/tmp"),
+        help="where databases are made and thrown away, on the disk to measure (%(default)s)",
+    )
+    made.add_argument(
+        "--results",
+        type=Path,
+        default=results.FOLDER,
+        metavar="FOLDER",
+        help="where the result goes, in the place of the last one of its kind (bench/results)",
+    )
+    made.add_argument(
+        "--name",
+        type=_name,
+        default="",
+        help="a name for the result, if it is not to take that place: bench/results/KIND-NAME.json",
+    )
+    return made
+
+
+def parse(made: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+    """Read a command line; `command` of what is returned is the line that repeats the run.
+
+    :raises SystemExit: argparse ends the process in this way
+    """
+    line = shlex.join([*made.prog.split(), *argv])
+    return made.parse_args(argv, argparse.Namespace(command=line))
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"([a-z0-9]+(-[a-z0-9]+)*)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of small letters, digits and hyphens")
+    return text
 
 
 def count(text: str) -> int:
@@ -42,52 +84,50 @@ def add_counts(parser: argparse.ArgumentParser, options: Sequence[tuple[str, int
         )
 
 
+def among(things: Mapping[str, Thing], what: str) -> Callable[[str], Thing]:
+    """Return what reads an argument that names one of these things.
+
+    It is not `choices`, which argparse would hold the default of several arguments to as well.
+    """
+
+    def choose(name: str) -> Thing:
+        if name not in things:
+            raise argparse.ArgumentTypeError(f"there is no {what} {name!r}")
+        return things[name]
+
+    return choose
+
+
 def add_cases(parser: argparse.ArgumentParser, doing: str) -> None:
     """Add the argument that chooses among the cases; `doing` tells what is done with them."""
+    by_name = {case.name: case for case in CASES}
     parser.add_argument(
         "cases",
         nargs="*",
-        type=_case,
+        type=among(by_name, "case"),
         default=CASES,
         metavar="case",
-        help=f"what to {doing}: {', '.join(case.name for case in CASES)} (all)",
+        help=f"what to {doing}: {', '.join(by_name)} (all)",
     )
 
 
-def _case(name: str) -> Case:
-    for case in CASES:
-        if case.name == name:
-            return case
-    raise argparse.ArgumentTypeError(f"there is no case {name!r}")
+def add_names(
+    parser: argparse.ArgumentParser, name: str, known: Collection[str], text: str
+) -> None:
+    """Add an option that chooses some of the names that are known; all if it is not given."""
+    parser.add_argument(
+        name,
+        nargs="+",
+        choices=known,
+        default=list(known),
+        metavar="NAME",
+        help=f"{text}: {', '.join(known)} (all)",
+    )
 
 
 def add_engines(parser: argparse.ArgumentParser) -> None:
     """Add the option that chooses among the engines."""
-    parser.add_argument(
-        "--engines",
-        nargs="+",
-        choices=ENGINES,
-        default=list(ENGINES),
-        metavar="NAME",
-        help=f"where messages are: {', '.join(ENGINES)} (all)",
-    )
-
-
-def add_places(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where things are."""
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        default=Path("/var/tmp"),
-        help="where databases are made and thrown away, on the disk to measure (%(default)s)",
-    )
-    parser.add_argument(
-        "--results",
-        type=Path,
-        default=results.FOLDER,
-        metavar="FOLDER",
-        help="where the report goes (bench/results)",
-    )
+    add_names(parser, "--engines", ENGINES, "where messages are")
 
 
 def check(folder: Path, *, on_mongodb: bool, with_wrk: bool) -> None:
@@ -106,25 +146,3 @@ def check(folder: Path, *, on_mongodb: bool, with_wrk: bool) -> None:
             search.mongod()
         except search.NoMongoDB as missing:
             raise Unfit(str(missing)) from missing
-
-
-def now() -> str:
-    """Return the time as results have it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def conditions(folder: Path, *, on_mongodb: bool, **more: str) -> dict[str, str]:
-    """Describe what is measured on."""
-    described: Mapping[str, str] = machine.describe(folder)
-    return {**described, **({"MongoDB": mongodb.version()} if on_mongodb else {}), **more}
-
-
-def command(name: str, arguments: Sequence[str]) -> str:
-    """Return the command line that repeats a run."""
-    return shlex.join(["python", "-m", "bench", *filter(None, [name]), *arguments])
-
-
-def fail(reason: object) -> int:
-    """Say why nothing was measured; return the exit status."""
-    print(f"bench: {reason}", file=sys.stderr)
-    return FAILED

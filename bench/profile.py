@@ -18,16 +18,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import options, results, wrk
+from bench import options, wrk
 from bench.cases import HEADERS, Case, fill
 from bench.engines import ENGINES
 from bench.measure import Plan, load_of_server
 from bench.results import Profile, ProfileRow
+from bench.run import run
 from bench.servers import BenchError, Server, serve, server_options
 from bench.tables import page, table
 from marconi_server.config.settings import Wsgi
-
-KIND: Final = "profile"
 
 LAYERS: Final[dict[str, tuple[str, ...]]] = {
     "loop and connections": (
@@ -52,7 +51,7 @@ _SAMPLES_A_SECOND: Final = 100
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench profile", description=__doc__)
+    parser = options.parser("profile", __doc__)
     options.add_cases(parser, "look at")
     options.add_engines(parser)
     options.add_counts(
@@ -62,33 +61,20 @@ def _parser() -> argparse.ArgumentParser:
             ("--workers", Wsgi.workers, "worker processes of a server"),
         ),
     )
-    options.add_places(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
-    """Profile the server; return the exit status.
-
-    :raises SystemExit: argparse ends the process in this way
-    """
-    arguments = _parser().parse_args(argv)
-    on_mongodb = "mongodb" in arguments.engines
-    try:
-        options.check(arguments.folder, on_mongodb=on_mongodb, with_wrk=True)
-        _spy()
-        started = options.now()
-        conditions = options.conditions(arguments.folder, on_mongodb=on_mongodb)
-        rows = list(_profile(arguments))
-    except (options.Unfit, BenchError) as error:
-        return options.fail(error)
-    result = Profile(
-        started=started,
-        command=options.command("profile", argv),
-        conditions=conditions,
-        rows=rows,
+    """Profile the server; return the exit status. Errors are those of `parse` and `run`."""
+    arguments = options.parse(_parser(), argv)
+    _spy()
+    run(
+        "profile",
+        arguments,
+        lambda **head: Profile(rows=list(_profile(arguments)), **head),
+        markdown,
+        on_mongodb="mongodb" in arguments.engines,
     )
-    path = results.write(result, KIND, markdown(result), arguments.results)
-    print(f"{markdown(result)}\nWritten to {path}, and beside it as .json")
     return 0
 
 
@@ -205,16 +191,15 @@ def _layer(file: str) -> str | None:
 
 def markdown(result: Profile) -> str:
     """Return the report of a profile."""
-    return page(result, *sections(result))
+    return page(result, sections(result))
 
 
-def sections(result: Profile, heading: str = "##") -> list[str]:
-    """Return a heading and a table for each engine: microseconds of CPU for each request."""
+def sections(result: Profile) -> dict[str, str]:
+    """Return a table for each engine: microseconds of CPU for each request."""
     engines = dict.fromkeys(row.engine for row in result.rows)
-    return [
-        f"{heading} {engine}\n\n{_table([row for row in result.rows if row.engine == engine])}"
-        for engine in engines
-    ]
+    return {
+        engine: _table([row for row in result.rows if row.engine == engine]) for engine in engines
+    }
 
 
 def _table(rows: Sequence[ProfileRow]) -> str:

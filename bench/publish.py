@@ -1,141 +1,211 @@
-"""Write the figures of results, with their plots, into `docs/performance.md`.
+"""Write the figures of the results that are kept, and their plots, into the documentation.
 
-Nobody copies a figure by hand, and a test finds one that is not that of its result.
+A page names a result and what of it is shown, `<!-- figures of growth: conditions messages -->`,
+and what is between that and `<!-- end of figures -->` comes from here. Nobody copies a figure by
+hand, and a test finds one that is not that of its result.
 """
 
 import argparse
+import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bench import endurance_report, growth_report, options, plots, profile, report, results
+from matplotlib.figure import Figure
+
+from bench import endurance_report, growth_report, plots, profile, report, results
+from bench.options import Unfit
+from bench.points import QUESTIONS
 from bench.results import Contest, Endurance, Growth, Profile, Result
 from bench.servers import ROOT
 
-PAGE: Final = ROOT / "docs" / "performance.md"
+PAGES: Final = (ROOT / "docs" / "performance.md", ROOT / "bench" / "README.md")
+
+PLOTS: Final = ROOT / "docs" / "performance"
 
 _SECTION: Final = re.compile(
-    r"<!-- figures of (?P<kind>\w+): (?P<files>[^>]*?) -->\n.*?<!-- end of figures -->", re.DOTALL
+    r"(?P<head><!-- figures of (?P<name>[\w-]+): (?P<views>[^>]*?) -->)\n.*?"
+    r"(?P<end><!-- end of figures -->)",
+    re.DOTALL,
 )
-_NOT_YET: Final = "none"
+
+_FOLD: Final = 14
+"""Lines of a table above which a reader has to open it."""
 
 
-def _contest(result: Contest, images: Mapping[str, str]) -> list[str]:
-    return [
-        report.overview(result.rows, result.baseline),
-        images.get("rates", ""),
-        report.latencies(result.rows),
-        images.get("latencies", ""),
-    ]
+@dataclass(frozen=True)
+class View:
+    """A way to show a part of a result: its title, its table, and its plot if it has one."""
+
+    title: str
+    text: str
+    figure: Figure | None = None
 
 
-def _growth(result: Growth, images: Mapping[str, str]) -> list[str]:
-    sections = growth_report.sections(result, "###")
-    return [part for name, text in sections.items() for part in (text, images[name])]
+@dataclass(frozen=True)
+class Section:
+    """A place for figures on a page: the result, and which views of it."""
+
+    name: str
+    views: tuple[str, ...]
 
 
-def _endurance(result: Endurance, images: Mapping[str, str]) -> list[str]:
-    return [*endurance_report.sections(result, "###"), *images.values()]
+def _of_contest(result: Contest) -> dict[str, View]:
+    full = [row for row in result.rows if row.percent is None]
+    views = {"rows": View("All rows and columns", report.rates(full, result.baseline))}
+    if valid := [row for row in full if not row.errors]:
+        title = "Requests a second"
+        overview = report.overview(full, result.baseline)
+        views["rates"] = View(title, overview, plots.rates(title, valid))
+    steady = [row for row in result.rows if row.percent is not None]
+    if valid := [row for row in steady if not row.errors]:
+        title = "Milliseconds at fixed rates, p50 (strong) and p99 (faint)"
+        views["latencies"] = View(title, report.latencies(steady), plots.latencies(title, valid))
+    return views
 
 
-def _profile(result: Profile, _images: Mapping[str, str]) -> list[str]:
-    return profile.sections(result, "###")
+def _of_growth(result: Growth) -> dict[str, View]:
+    views = {}
+    for name, text in growth_report.sections(result).items():
+        title = f"Milliseconds by {QUESTIONS[name].unit}"
+        rows = [row for row in result.rows if row.question == name]
+        views[name] = View(title, text, plots.growth(title, rows))
+    return views
 
 
-def _no_plots(_result: Profile) -> plots.Figures:
-    return {}
+def _of_endurance(result: Endurance) -> dict[str, View]:
+    memory, disk = "MB of memory by requests so far", "MB on disk as all messages come and go"
+    return {
+        "memory": View(
+            memory,
+            "\n\n".join(map(endurance_report.memory, result.lives)),
+            plots.memory(memory, result.lives),
+        ),
+        "disk": View(
+            disk,
+            "\n\n".join(map(endurance_report.disk, result.lives)),
+            plots.disk(disk, result.lives),
+        ),
+    }
 
 
-Parts = Callable[[Any, Mapping[str, str]], list[str]]
+def _of_profile(result: Profile) -> dict[str, View]:
+    return {name: View(name, text) for name, text in profile.sections(result).items()}
 
-KINDS: Final[dict[str, tuple[type[Result], Callable[[Any], plots.Figures], Parts]]] = {
-    "contest": (Contest, plots.of_contest, _contest),
-    "growth": (Growth, plots.of_growth, _growth),
-    "endurance": (Endurance, plots.of_endurance, _endurance),
-    "profile": (Profile, _no_plots, _profile),
+
+@dataclass(frozen=True)
+class Kind:
+    """How a result of a kind is read, and shown: views by name."""
+
+    type: type[Result]
+    show: Callable[[Any], dict[str, View]]
+
+
+KINDS: Final = {
+    "contest": Kind(Contest, _of_contest),
+    "growth": Kind(Growth, _of_growth),
+    "endurance": Kind(Endurance, _of_endurance),
+    "profile": Kind(Profile, _of_profile),
 }
-"""How a result of each kind is read, drawn, and put into words."""
+
+
+CONDITIONS: Final = "conditions"
+"""The view that all results have: when, how and on what they were taken."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Write the page; return the exit status.
+    """Write the pages and the plots; return the exit status.
 
     :raises SystemExit: argparse ends the process in this way
+    :raises Unfit: a page shows what is not there
     """
     parser = argparse.ArgumentParser(prog="python -m bench report", description=__doc__)
-    parser.add_argument(
-        "files",
-        nargs="*",
-        type=Path,
-        metavar="file",
-        help="results (.json) to publish: those of a kind replace what the page has of that kind"
-        " (the newest of each kind)",
-    )
-    chosen: dict[str, list[Path]] = {}
-    files = parser.parse_args(argv).files or [
-        path for kind in KINDS for path in results.stored(results.FOLDER, kind)[:1]
-    ]
-    for path in files:
-        kind = path.stem.rpartition("-")[2]
-        if kind not in KINDS or path.resolve().parent != results.FOLDER:
-            return options.fail(f"{path} is not a result in bench/results")
-        chosen.setdefault(kind, []).append(path)
-    text = render(PAGE.read_text("utf-8"), chosen)
-    PAGE.write_text(text, "utf-8")
-    folder = PAGE.with_suffix("")
-    for kind, paths in chosen.items():
-        for path in paths:
-            draw(kind, path, folder)
-    for plot in folder.glob("*.svg"):
-        if plot.name not in text:  # it was of an earlier result
-            plot.unlink()
-    print(f"Written to {PAGE} and {folder}")
+    parser.parse_args(argv)
+    rendered = {page: render(page.read_text("utf-8"), page.parent) for page in PAGES}
+    PLOTS.mkdir(exist_ok=True)
+    for old in PLOTS.glob("*.svg"):
+        old.unlink()
+    for page, text in rendered.items():
+        page.write_text(text, "utf-8")
+        for section in sections(text):
+            _draw(section)
+        print(f"Written to {page}")
     return 0
 
 
-def render(text: str, chosen: Mapping[str, Sequence[Path]]) -> str:
-    """Return the text of the page with the figures of results, by kind."""
-
-    def section(match: re.Match[str]) -> str:
-        kind = match["kind"]
-        if kind not in chosen:
-            return match[0]
-        files = " ".join(path.name for path in chosen[kind])
-        parts = [figures(kind, path) for path in chosen[kind]]
-        return "\n\n".join(
-            [f"<!-- figures of {kind}: {files} -->", *parts, "<!-- end of figures -->"]
-        )
-
-    return _SECTION.sub(section, text)
+def sections(text: str) -> list[Section]:
+    """Return the places for figures in a text."""
+    return [
+        Section(match["name"], tuple(match["views"].split())) for match in _SECTION.finditer(text)
+    ]
 
 
-def sources(text: str) -> dict[str, list[Path]]:
-    """Return the results that the page has its figures from."""
-    return {
-        match["kind"]: [results.FOLDER / name for name in match["files"].split()]
-        for match in _SECTION.finditer(text)
-        if match["files"] != _NOT_YET
-    }
+def render(text: str, folder: Path) -> str:
+    """Return the text of a page in this folder, with the figures that are kept.
+
+    :raises Unfit: it shows what is not there
+    """
+
+    def fill(match: re.Match[str]) -> str:
+        (section,) = sections(match[0])
+        return "\n\n".join([match["head"], *_parts(section, folder), match["end"]])
+
+    return _SECTION.sub(fill, text)
 
 
-def figures(kind: str, path: Path) -> str:
-    """Return the figures of a result, as Markdown."""
-    type_, plotted, parts = KINDS[kind]
-    result = results.read(path, type_)
-    images = {
-        name: f"![{kind}: {name}]({PAGE.stem}/{path.stem}-{name}.svg)" for name in plotted(result)
-    }
+def _parts(section: Section, folder: Path) -> Iterator[str]:
+    result, views = _look_up(section)
+    for name in section.views:
+        if name == CONDITIONS:
+            yield _conditions(result, os.path.relpath(_file(section), folder))
+            continue
+        view = views[name]
+        if view.figure is not None:
+            yield f"![{view.title}]({os.path.relpath(_plot(section, name), folder)})"
+        if view.text.count("\n") >= _FOLD:
+            summary = "As a table" if view.figure else view.title
+            yield f"<details><summary>{summary}</summary>\n\n{view.text}\n\n</details>"
+        else:
+            yield view.text
+
+
+def _draw(section: Section) -> None:
+    _, views = _look_up(section)
+    for name in section.views:
+        if name != CONDITIONS and (figure := views[name].figure) is not None:
+            plots.write(figure, _plot(section, name))
+
+
+def _look_up(section: Section) -> tuple[Result, dict[str, View]]:
+    """Read the result of a section.
+
+    :raises Unfit: it is not there, or has not all the views
+    """
+    path = _file(section)
+    if not path.exists():
+        raise Unfit(f"there is no {path}")
+    kind = KINDS[results.kind_of(path)]
+    result = results.read(path, kind.type)
+    views = kind.show(result)
+    if missing := set(section.views) - views.keys() - {CONDITIONS}:
+        raise Unfit(f"{path} has no {', '.join(sorted(missing))}, only {', '.join(views)}")
+    return result, views
+
+
+def _file(section: Section) -> Path:
+    return results.FOLDER / f"{section.name}.json"
+
+
+def _plot(section: Section, view: str) -> Path:
+    return PLOTS / f"{section.name}-{view}.svg"
+
+
+def _conditions(result: Result, link: str) -> str:
     where = result.conditions
-    head = (
-        f"Taken with `{result.command}` on {where.get('cores', 'unknown')} cores,"
-        f" {where.get('disk', 'an unknown disk')} ([all of it](../bench/results/{path.stem}.md))."
+    return (
+        f"<small>Taken on {result.started[:10]} with `{result.command}`"
+        f" on {where.get('cores', 'unknown')} cores, {where.get('disk', 'an unknown disk')}"
+        f" ([every round]({link})).</small>"
     )
-    return "\n\n".join([head, *filter(None, parts(result, images))])
-
-
-def draw(kind: str, path: Path, folder: Path) -> list[Path]:
-    """Draw the plots of a result into the folder of the page."""
-    type_, plotted, _ = KINDS[kind]
-    folder.mkdir(exist_ok=True)
-    return plots.write(plotted(results.read(path, type_)), folder / path.name)

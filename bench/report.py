@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Final
 
-from bench.results import BASELINE, Contest, Row, ratio
+from bench.results import BASELINE, Contest, Row, product_first, ratio
 from bench.tables import page, table
 
 _HEAD: Final = (
@@ -39,9 +39,6 @@ _HEAD_AT_RATES: Final = (
 )
 _WORDS: Final = ("case", "contender")
 
-_HELD: Final = 0.95
-"""The share of the requests that were due which have to be answered, for a rate that was held."""
-
 
 def rates(rows: Sequence[Row], baseline: str = BASELINE) -> str:
     """Return the table of how much each contender does."""
@@ -55,7 +52,7 @@ def overview(rows: Sequence[Row], baseline: str = BASELINE) -> str:
     full = [row for row in rows if row.percent is None]
     for connections in dict.fromkeys(row.connections for row in full):
         of_these = [row for row in full if row.connections == connections]
-        contenders = list(dict.fromkeys(row.contender for row in of_these))
+        contenders = product_first(row.contender for row in of_these)
         cells = {(row.case, row.contender): _overview_cell(row, rows, baseline) for row in of_these}
         lines = [
             [case, *(cells.get((case, contender), "-") for contender in contenders)]
@@ -104,7 +101,6 @@ def _cells(row: Row, rows: Sequence[Row], baseline: str) -> tuple[str, ...]:
 
 
 def _cells_at_rate(row: Row) -> tuple[str, ...]:
-    held = held_rate(row)
     return (
         row.case,
         str(row.connections),
@@ -112,22 +108,14 @@ def _cells_at_rate(row: Row) -> tuple[str, ...]:
         f"{row.percent}%",
         f"{row.asked:,.0f}",
         f"{row.rate:,.0f}",
-        f"{row.median(lambda each: each.p50):.2f}" if held else "not held",
-        f"{row.median(lambda each: each.p99):.2f}" if held else "not held",
-        f"{max(each.p99 for each in row.rounds):.2f}" if held else "not held",
+        f"{row.median(lambda each: each.p50):.2f}" if row.held else "not held",
+        f"{row.median(lambda each: each.p99):.2f}" if row.held else "not held",
+        f"{max(each.p99 for each in row.rounds):.2f}" if row.held else "not held",
         str(row.errors),
         _microseconds(each.server_cpu for each in row.rounds),
         _microseconds(each.load_cpu for each in row.rounds),
         _others(row),
     )
-
-
-def held_rate(row: Row) -> bool:
-    """Tell whether a row at a fixed rate got its answers at that rate; else latencies say little.
-
-    They then grow for as long as the measurement lasts.
-    """
-    return row.asked is not None and row.rate >= row.asked * _HELD
 
 
 def _microseconds(seconds: Iterable[float | None]) -> str:
@@ -151,11 +139,11 @@ def complaints(rows: Iterable[Row]) -> list[str]:
 
 def markdown(result: Contest) -> str:
     """Return the report of a contest."""
-    at_rates = latencies(result.rows)
-    invalid = "\n".join(f"* {line}" for line in complaints(result.rows))
     return page(
         result,
-        rates(result.rows, result.baseline),
-        at_rates and "Latency at fixed rates:\n\n" + at_rates,
-        invalid and "Invalid rows:\n\n" + invalid,
+        {
+            "Requests a second": rates(result.rows, result.baseline),
+            "Latency at fixed rates": latencies(result.rows),
+            "Invalid rows": "\n".join(f"* {line}" for line in complaints(result.rows)),
+        },
     )

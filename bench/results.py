@@ -10,8 +10,16 @@ import msgspec
 BASELINE: Final = "empty"
 """The contender that all others are compared with, unless another is named."""
 
+PRODUCT: Final = ("marconi", "mongodb", "keystone")
+"""The contenders that are the product, in the order in which they are shown, before all others."""
+
 FOLDER: Final = Path(__file__).resolve().parent / "results"
 """Where results go, and where those are that others are compared with."""
+
+MEGABYTE: Final = 1e6
+
+HELD: Final = 0.95
+"""The share of the requests that were due which have to be answered, for a rate that was held."""
 
 Kept = TypeVar("Kept", bound="Result")
 
@@ -72,6 +80,14 @@ class Row(msgspec.Struct, frozen=True):
     def rate(self) -> float:
         """Requests per second, the median."""
         return self.median(lambda each: each.rate)
+
+    @property
+    def held(self) -> bool:
+        """Whether a row at a fixed rate got its answers at that rate; else latencies say little.
+
+        They then grow for as long as the measurement lasts.
+        """
+        return self.asked is not None and self.rate >= self.asked * HELD
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,6 +193,14 @@ class Profile(Result, frozen=True, kw_only=True):
     rows: list[ProfileRow]
 
 
+def product_first(contenders: Iterable[str]) -> list[str]:
+    """Return each contender once, those that are the product before the others."""
+    found = list(dict.fromkeys(contenders))
+    return [name for name in PRODUCT if name in found] + [
+        name for name in found if name not in PRODUCT
+    ]
+
+
 def ratio(row: Row, rows: Iterable[Row], baseline: str = BASELINE) -> float | None:
     """Return the rate of a row as a share of that of the baseline in the same run.
 
@@ -197,13 +221,25 @@ def ratio(row: Row, rows: Iterable[Row], baseline: str = BASELINE) -> float | No
     return None
 
 
-def write(result: Result, kind: str, markdown: str, folder: Path) -> Path:
-    """Write a result as JSON, and what people read of it; return the path of the latter."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{result.started.replace(':', '')}-{kind}.md"
-    path.write_text(markdown, "utf-8")
-    path.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
-    return path
+def place(folder: Path, kind: str, name: str = "") -> Path:
+    """Return the file of a result: that of its kind, or one of several that have names."""
+    return folder / ("-".join(filter(None, (kind, name))) + ".json")
+
+
+def kind_of(path: Path) -> str:
+    """Return the kind of the result in a file."""
+    return path.stem.partition("-")[0]
+
+
+def stored(folder: Path, kind: str) -> list[Path]:
+    """Return the files of results of a kind."""
+    return sorted(path for path in folder.glob("*.json") if kind_of(path) == kind)
+
+
+def write(result: Result, path: Path) -> None:
+    """Write a result, in the place of the last one in this file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
 
 
 def read(path: Path, kind: type[Kept]) -> Kept:
@@ -213,8 +249,3 @@ def read(path: Path, kind: type[Kept]) -> Kept:
     :raises msgspec.ValidationError: it is not of this kind
     """
     return msgspec.json.decode(path.read_bytes(), type=kind)
-
-
-def stored(folder: Path, kind: str) -> list[Path]:
-    """Return the files of results of a kind, the newest first."""
-    return sorted(folder.glob(f"*-{kind}.json"), reverse=True)

@@ -1,6 +1,6 @@
 """Markdown: tables that can be read as they are, and what stands around them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from bench.results import Result
 
@@ -23,8 +23,12 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]], words: Collection
     )
 
 
-def page(result: Result, *parts: str) -> str:
-    """Return a report that people read: what it was taken on, and its parts, those that are any."""
+def page(result: Result, sections: Mapping[str, str]) -> str:
+    """Return what is printed of a result: what it was taken on, and the sections, by heading.
+
+    Those without a text are left out.
+    """
     conditions = "\n".join(f"* {name}: {value}" for name, value in result.conditions.items())
+    parts = [f"## {heading}\n\n{text}" for heading, text in sections.items() if text]
     head = [f"# {result.started}", f"`{result.command}`", conditions]
-    return "\n\n".join([*head, *filter(None, parts)]) + "\n"
+    return "\n\n".join([*head, *parts]) + "\n"

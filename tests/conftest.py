@@ -1,38 +1,28 @@
 """What all tiers share: a test's tier is the folder it lives in."""
 
-import os
 import signal
-import sys
 from collections.abc import Callable
-from copy import copy
+from functools import partial
 from pathlib import Path
 
 import pytest
-from coverage import Coverage
 
 # Ctrl-C has to reach the servers that tests start, also where the run itself was started with
 # the signal ignored, as in the background of a shell.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def measure_greenlets_in_servers() -> None:
-    """Have coverage follow the greenlets of the servers that tests start, and only there.
-
-    In this process threads come and go all the time. Where coverage knows of greenlets, each leaves
-    a callback behind, and if another thread ends during that, Python 3.11 never leaves it.
-    """
-    measuring = Coverage.current()
-    if measuring is not None:
-        config = copy(measuring.config)
-        config.concurrency = [*config.concurrency, "greenlet"]
-        os.environ["COVERAGE_PROCESS_CONFIG"] = config.serialize()
-
-
-measure_greenlets_in_servers()
-
-pytest_plugins = ["tests.mongodb.plugin"]
+pytest_plugins = [
+    "tests.mongodb.plugin",
+    "tests.support.distribution",
+    "tests.support.keeping",
+    "tests.support.measuring",
+]
 
 HERE = Path(__file__).parent
+
+REPORT = "report"
+"""The property of a test that has a line about it."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,13 +32,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def report(
-    request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
-) -> Callable[[str], None]:
-    """Give a function that writes a line about this test to the terminal."""
+def report(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Give a function that takes a line about this test for the end of the run."""
+    return partial(record_property, REPORT)
 
-    def write(line: str) -> None:
-        with capsys.disabled():
-            sys.stdout.write(f"\n{request.node.name}: {line}\n")
 
-    return write
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for reports in terminalreporter.stats.values():
+        for each in reports:
+            for name, line in getattr(each, "user_properties", ()):
+                if name == REPORT and each.when == "call":
+                    terminalreporter.write_line(f"{each.nodeid}: {line}")

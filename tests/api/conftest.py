@@ -16,7 +16,6 @@ from marconi_server.storage.sqlite.driver import SQLiteStore
 from marconi_server.wsgi import build_app
 from tests.api.client import Client, Queue, WsgiApp
 from tests.mongodb.deployment import Deployment
-from tests.mongodb.store import empty
 from tests.support.faulty import FaultyStore
 
 
@@ -57,10 +56,10 @@ def current_clock() -> CurrentClock:
 
 @pytest.fixture(scope="session")
 def shared_mongodb_store(
-    mongodb: Deployment, mongodb_shared: str, current_clock: CurrentClock
+    mongodb: Deployment, mongodb_shared_name: str, current_clock: CurrentClock
 ) -> Iterator[Store]:
     options = MongoDBStore.Options(
-        uri=mongodb.uri, database=mongodb_shared, max_clock_skew=0, sweep_interval=3600
+        uri=mongodb.uri, database=mongodb_shared_name, max_clock_skew=0, sweep_interval=3600
     )
     store = MongoDBStore.open(options, current_clock)
     yield store
@@ -72,13 +71,11 @@ def mongodb_store(
     shared_mongodb_store: Store,
     current_clock: CurrentClock,
     clock: ManualClock,
-    mongodb: Deployment,
     mongodb_shared: str,
-) -> Iterator[Store]:
+) -> Store:
     """Give an empty store that others have used before."""
     current_clock.clock = clock
-    yield shared_mongodb_store
-    empty(mongodb, mongodb_shared)
+    return shared_mongodb_store
 
 
 @pytest.fixture(params=["sqlite", "mongodb"])

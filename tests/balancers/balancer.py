@@ -3,28 +3,26 @@
 import os
 import signal
 import socket
-import subprocess
-import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
+from tests.support import keeper
+from tests.support.process import Process
 from tests.support.programs import find, free_port
 
 ETC = Path(__file__).parents[2] / "etc"
 
-SECONDS = 30.0
+SECONDS = 60.0
 """Bound of the wait for a balancer that starts or stops."""
 
 
-class Balancer(ABC):
+class Balancer(Process):
     """A balancer on a free port of 127.0.0.1, in front of nodes on other ports of it.
 
     The file that we ship is changed as its head tells an operator to: addresses, paths, and the
-    lines that are there for TLS. As a context manager it runs while the block does.
+    lines that are there for TLS.
 
     certificate  a file with certificate and key: with it, clients come by TLS
     """
@@ -35,50 +33,36 @@ class Balancer(ABC):
     failures = (502, 503, 504)
 
     def __init__(self, folder: Path, nodes: Sequence[int], certificate: Path | None = None) -> None:
+        super().__init__(self.program, folder / f"{self.program}.log")
         self.folder = folder
         self.port = 0
         self._command = find(self.program)
         self.nodes = nodes
         self.certificate = certificate
-        self._log_file = folder / f"{self.program}.log"
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Start it and wait until it listens."""
         self.port = free_port()
-        with self._log_file.open("wb") as log:
-            self._process = subprocess.Popen(
-                [self._command, *self.arguments()],
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        try:
-            self._wait_until_it_listens()
-        except BaseException:
-            self._kill()
-            raise
-        return self
+        # nginx is known to the keeper by its folder alone.
+        self._spawn([self._command, *self.arguments()], cwd=keeper.run_folder())
+        self.wait_until(self._listens, SECONDS, "does not listen")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Stop it, if it runs."""
         try:
-            self._process.terminate()
-            self._process.wait(SECONDS)
+            if self.runs:
+                self.stop()
         finally:
-            self._kill()
+            self.kill()
+
+    def stop(self) -> None:
+        """End it with SIGTERM."""
+        os.kill(self.pid, signal.SIGTERM)
+        self.wait(SECONDS)
 
     @property
     def url(self) -> str:
         return f"{'https' if self.certificate else 'http'}://127.0.0.1:{self.port}"
-
-    def log(self) -> str:
-        """What the balancer wrote so far."""
-        return self._log_file.read_text()
 
     def access_log(self) -> str:
         """What it wrote about requests so far."""
@@ -100,20 +84,12 @@ class Balancer(ABC):
             text = text.replace(old, new)
         return text
 
-    def _wait_until_it_listens(self) -> None:
-        deadline = time.monotonic() + SECONDS
-        while True:
-            with suppress(ConnectionRefusedError):
-                socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS).close()
-                return
-            assert self._process.poll() is None, self.log()
-            assert time.monotonic() < deadline, self.log()
-            time.sleep(0.02)
-
-    def _kill(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS).close()
+        except ConnectionRefusedError:
+            return False
+        return True
 
 
 class HAProxy(Balancer):

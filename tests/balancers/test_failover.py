@@ -1,7 +1,6 @@
 """What a balancer does with nodes that are sick, and never does with a post."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPSConnection, RemoteDisconnected
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from tests.balancers.balancer import SECONDS, Balancer, HAProxy
 from tests.balancers.stub import Stub
 from tests.support.certificates import Authority
+from tests.support.waiting import wait_until
 
 Stubs = tuple[Stub, Stub]
 
@@ -114,10 +114,3 @@ def gets_a_share(stub: Stub, balancer: Balancer) -> bool:
     before = len(stub.requests)
     assert {ask(balancer, "GET") for _ in range(4)} == {200}
     return len(stub.requests) > before
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

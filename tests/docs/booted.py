@@ -16,8 +16,8 @@ import pytest
 
 from tests.support.programs import find
 
-SECONDS: Final = 240.0
-"""Bound of the wait for a machine to boot, do its work and end, which takes a tenth of it."""
+SECONDS: Final = 900.0
+"""Bound of the wait for a machine to boot, do its work and end, which takes a minute."""
 
 GROUP_SECONDS: Final = 5.0
 """Bound of the wait for processes that were killed."""

@@ -3,6 +3,7 @@
 import argparse
 import ast
 import re
+from functools import cache
 from inspect import signature
 from pathlib import Path
 
@@ -45,11 +46,12 @@ FOREIGN = {
 each_page = pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
 
 
-def source() -> str:
-    """All code of the project, to look for words in it."""
+@cache
+def words_of_the_code() -> set[str]:
+    """All words in the code of the project."""
     files = [*PACKAGE, *CHECKOUT.glob("tests/**/*.py"), *CHECKOUT.glob("examples/*.py")]
     files += [CHECKOUT / name for name in ("pyproject.toml", "tox.ini", ".ci/run")]
-    return "\n".join(file.read_text() for file in files)
+    return {word for file in files for word in re.findall(r"\w+", file.read_text())}
 
 
 # Options
@@ -73,7 +75,7 @@ def test_no_option_is_invented(page: Page) -> None:
 @each_page
 def test_no_name_is_out_of_date(page: Page) -> None:
     """Every name with an underscore occurs in the code: options, parameters, functions."""
-    known = set(re.findall(r"\w+", source())) | FOREIGN
+    known = words_of_the_code() | FOREIGN
     code = " ".join(code for code in page.code() if "/" not in code)
     names = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", code))
     assert names <= known
@@ -136,6 +138,7 @@ def test_no_flag_is_invented(page: Page) -> None:
 # Environment variables
 
 
+@cache
 def read_variables() -> set[str]:
     """The variables that the package reads by name."""
     found = set()

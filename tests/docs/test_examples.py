@@ -5,9 +5,9 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from types import ModuleType
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import requests
@@ -19,9 +19,10 @@ from tests.support.live import LiveServer
 EXAMPLES = CHECKOUT / "examples"
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[LiveServer]:
-    with LiveServer(tmp_path, config="[drivers:storage:sqlite]\ntimeout = 1\n") as server:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    folder = tmp_path_factory.mktemp("server")
+    with LiveServer(folder, config="[drivers:storage:sqlite]\ntimeout = 1\n") as server:
         yield server
 
 
@@ -29,7 +30,8 @@ class Queue:
     """The queue that the consumer works on, as its producer sees it."""
 
     def __init__(self, url: str) -> None:
-        self.url = f"{url}/v1/queues/jobs"
+        self.name = f"jobs-{uuid4().hex}"
+        self.url = f"{url}/v1/queues/{self.name}"
         requests.put(self.url, timeout=60).raise_for_status()
 
     def post(self, *bodies: Any) -> None:
@@ -89,7 +91,7 @@ def test_the_producer_and_consumer_stop_when_they_cannot_go_on() -> None:
 
 def test_the_worker_empties_a_queue_in_order(server: LiveServer, queue: Queue) -> None:
     queue.post(*range(25))
-    lines = example("worker.py", server.url, "jobs", "--until-empty")
+    lines = example("worker.py", server.url, queue.name, "--until-empty")
     assert lines == [str(number) for number in range(25)]
     assert queue.counts() == (0, 0)
 
@@ -104,7 +106,7 @@ def test_the_worker_waits_for_more(server: LiveServer, queue: Queue, worker: Mod
             raise KeyboardInterrupt
         queue.post(f"message {len(waits)}")
 
-    consumer = worker.Consumer(server.url, "jobs", processed.append, sleep)
+    consumer = worker.Consumer(server.url, queue.name, processed.append, sleep)
     with pytest.raises(KeyboardInterrupt):
         consumer.run()
     assert processed == ["message 1", "message 2"]
@@ -133,7 +135,7 @@ def test_the_worker_renews_a_claim_before_it_runs_out(
     # It looks at the time once when it claims, once a message, and once when it renews.
     times = iter([0, 60, 61, 61, 121, 122, 122])
     processed: list[Any] = []
-    consumer = worker.Consumer(server.url, "jobs", processed.append, now=lambda: next(times))
+    consumer = worker.Consumer(server.url, queue.name, processed.append, now=lambda: next(times))
     consumer._session = spy = Spy()
     assert consumer.work_on_a_batch()
     assert spy.methods == ["POST", "DELETE", "PATCH", "DELETE", "DELETE", "PATCH", "DELETE"]
@@ -151,7 +153,7 @@ def test_the_worker_lets_go_of_a_lost_claim(
         processed.append(body)
         requests.delete(server.url + spy.claim, timeout=60).raise_for_status()
 
-    consumer = worker.Consumer(server.url, "jobs", process)
+    consumer = worker.Consumer(server.url, queue.name, process)
     consumer._session = spy = Spy()
     assert consumer.work_on_a_batch()
     assert processed == [1]
@@ -171,7 +173,7 @@ def test_the_worker_does_not_renew_what_is_over(
             requests.delete(server.url + spy.claim, timeout=60).raise_for_status()
         return 3600.0 * len(spy.methods)
 
-    consumer = worker.Consumer(server.url, "jobs", processed.append, now=now)
+    consumer = worker.Consumer(server.url, queue.name, processed.append, now=now)
     consumer._session = spy = Spy()
     assert consumer.work_on_a_batch()
     assert processed == []
@@ -192,7 +194,7 @@ def test_the_worker_waits_out_a_storage_failure(
             waits.append(seconds)
             other.execute("ROLLBACK")
 
-        worker.Consumer(server.url, "jobs", processed.append, sleep).run(until_empty=True)
+        worker.Consumer(server.url, queue.name, processed.append, sleep).run(until_empty=True)
     assert processed == ["late"]
     assert waits == [30.0]
     assert "503 Service Unavailable" in capsys.readouterr().out
@@ -210,7 +212,7 @@ def test_the_worker_outlives_the_server(
         server.start()
 
     server.stop()
-    worker.Consumer(server.url, "jobs", processed.append, sleep).run(until_empty=True)
+    worker.Consumer(server.url, queue.name, processed.append, sleep).run(until_empty=True)
     assert processed == ["before"]
     assert waits == [worker.IDLE]
 

@@ -136,6 +136,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.seconds(5)
 def test_the_package_can_be_built_from_what_is_copied(context: Path) -> None:
     done = run(
         *("-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(context / "out"), "."),

@@ -4,7 +4,6 @@ import ast
 import re
 import shlex
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +27,7 @@ from tests.docs.markdown import CHECKOUT, page
 from tests.mongodb.deployment import Client, Deployment
 from tests.mongodb.guarded import GuardedReplicaSet
 from tests.support.programs import free_port
+from tests.support.waiting import wait_until
 
 PAGE = page("docs/operations/mongodb.md")
 
@@ -66,10 +66,7 @@ def call(method: str, text: str) -> list[Any]:
 
 
 def wait_for_primary(client: Client) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not client.admin.command("hello")["isWritablePrimary"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: bool(client.admin.command("hello")["isWritablePrimary"]))
 
 
 @contextmanager

@@ -30,5 +30,5 @@ def test_every_dependency_has_its_reason() -> None:
     _, _, text = page("CONTRIBUTING.md").text.partition("## Dependencies")
     needed = {name(each) for each in [*PROJECT["dependencies"], *EXTRAS["test"]]}
     assert set(re.findall(r"^\| ([\w.-]+) \|", text, re.MULTILINE)) == needed | {"Package"}
-    for each in EXTRAS["lint"]:
+    for each in [*EXTRAS["lint"], *EXTRAS["docs"]]:
         assert name(each) in text

@@ -2,38 +2,69 @@
 
 import re
 
+import pytest
+
 from bench import publish, results
 from bench.cases import CASES
 from bench.contenders import CONTENDERS
 from bench.guard import TOLERANCE
-from tests.docs.markdown import CHECKOUT, page
+from tests.docs.markdown import CHECKOUT, Page, page
 
 PERFORMANCE = page("docs/performance.md")
 BENCH = page("bench/README.md")
 
+each_page = pytest.mark.parametrize("page", [PERFORMANCE, BENCH], ids=lambda page: page.name)
 
-def test_the_page_has_the_figures_of_the_results_that_it_names() -> None:
-    assert publish.render(PERFORMANCE.text, publish.sources(PERFORMANCE.text)) == PERFORMANCE.text
+SHOWN = [section for each in (PERFORMANCE, BENCH) for section in publish.sections(each.text)]
+
+KEPT = {path.stem: path for path in results.FOLDER.iterdir()}
 
 
-def test_there_is_a_place_for_each_kind_of_figures() -> None:
-    places = re.findall(r"<!-- figures of (\w+): ", PERFORMANCE.text)
-    assert places == list(publish.KINDS)
-    assert PERFORMANCE.text.count("<!-- end of figures -->") == len(places)
+@each_page
+def test_a_page_has_the_figures_of_the_results_that_it_names(page: Page) -> None:
+    assert page.path in publish.PAGES
+    assert publish.render(page.text, page.path.parent) == page.text
+
+
+@each_page
+def test_every_place_for_figures_is_one(page: Page) -> None:
+    begun, ended = page.text.count("<!-- figures of "), page.text.count("<!-- end of figures -->")
+    assert begun == ended == len(publish.sections(page.text)) > 0
+
+
+def test_every_result_is_shown_with_what_it_was_taken_on() -> None:
+    assert {section.name for section in SHOWN} == KEPT.keys()
+    assert {results.kind_of(path) for path in KEPT.values()} == publish.KINDS.keys()
+    with_conditions = {each.name for each in SHOWN if publish.CONDITIONS in each.views}
+    assert with_conditions == KEPT.keys()
+
+
+def test_results_are_kept_once_and_under_names() -> None:
+    """No time stamps, and nothing that could be made from them again."""
+    for path in KEPT.values():
+        assert re.fullmatch(r"[a-z]+(-[a-z]+)*\.json", path.name)
+
+
+def test_every_result_says_how_to_repeat_it() -> None:
+    """The table has the commands that gave the results, and the names under which they are kept."""
+    rows = re.findall(r"^\| `([\w-]+)\.json` \|[^|]*\| `([^`]+)` \|$", BENCH.text, re.MULTILINE)
+    assert len(rows) == len(KEPT)
+    for stem, arguments in rows:
+        command, _, name = f"python -m bench {arguments}".partition(" --name ")
+        kind = publish.KINDS[results.kind_of(KEPT[stem])].type
+        assert results.read(KEPT[stem], kind).command.partition(" --name ")[0] == command
+        assert stem == "-".join(filter(None, (results.kind_of(KEPT[stem]), name)))
 
 
 def test_plots_are_there_and_no_others() -> None:
     images = re.findall(r"!\[[^]]*\]\((performance/[^)]+)\)", PERFORMANCE.text)
-    folder = CHECKOUT / "docs" / "performance"
-    assert sorted(images) == sorted(f"performance/{path.name}" for path in folder.glob("*"))
+    assert sorted(images) == sorted(f"performance/{path.name}" for path in publish.PLOTS.glob("*"))
+    assert not list(CHECKOUT.glob("bench/**/*.svg"))
 
 
-def test_every_result_that_is_kept_can_be_read() -> None:
-    for kind, (type_, _, _) in publish.KINDS.items():
-        for path in results.stored(results.FOLDER, kind):
-            assert results.read(path, type_).started
-    kept = {path.stem.rpartition("-")[2] for path in results.FOLDER.glob("*.json")}
-    assert kept <= publish.KINDS.keys()
+def test_every_plot_says_what_it_shows() -> None:
+    for title in re.findall(r"!\[([^]]*)\]", PERFORMANCE.text):
+        assert len(title.split()) >= 3
 
 
 def test_every_contender_and_case_is_explained() -> None:

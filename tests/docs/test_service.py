@@ -73,6 +73,7 @@ def work(tmp_path: Path, mongod: Path) -> Path:
     return work
 
 
+@pytest.mark.seconds(100)
 def test_the_page_makes_a_service(work: Path) -> None:
     packages, install, user, check, unit, look, health = blocks("sh", "Install a node")
     assert packages.startswith("apt-get install ")

@@ -18,8 +18,8 @@ from tests.docs.markdown import Block
 URL = "http://127.0.0.1:8888"
 """Where the pages say that the server is."""
 
-SECONDS = 60.0
-"""Bound of the wait for all commands of a page."""
+SECONDS = 300.0
+"""Bound of the wait for all commands of a page, which take seconds."""
 
 _END = "--- end of the answer ---"
 

@@ -32,7 +32,7 @@ AFTER_SECONDS = 1.5
 """How long it goes on when all is well again."""
 
 LEAST_PER_SECOND = 5
-"""Of each kind of request: so that something was tested, however busy the machine."""
+"""Of each kind of request, in the seconds without a fault: so that something was tested."""
 
 PATIENCE = 60.0
 """Bound of the waits for what has to come; all come in less than ten seconds."""
@@ -65,12 +65,12 @@ def nodes(mongodb_set: ReplicaSet, tmp_path: Path, timeout: int) -> Iterator[Nod
             assert "Traceback" not in one.log() + two.log()
 
 
-def judge_since(load: Load, report: Report, since: float, seconds: float) -> History:
-    """Check all promises, with as many requests as `seconds` without a fault have at least.
+def judge_since(load: Load, report: Report, since: float) -> History:
+    """Check all promises.
 
     Reports the longest time without a 201 after the moment `since`, which there has to be.
     """
-    history = judge(load, report, seconds, least_per_second=LEAST_PER_SECOND)
+    history = judge(load, report)
     answers = sorted(
         record.end for record in history.records if isinstance(record, Post) and record.acknowledged
     )
@@ -80,8 +80,9 @@ def judge_since(load: Load, report: Report, since: float, seconds: float) -> His
     return history
 
 
+@pytest.mark.seconds(15)
 def test_the_primary_is_killed(nodes: Nodes, mongodb_set: ReplicaSet, report: Report) -> None:
-    with Load(*nodes) as load:
+    with Load(*nodes, least=6.0 * LEAST_PER_SECOND) as load:
         load.run(BEFORE_SECONDS)
         primary = mongodb_set.wait_for_primary()
         since = monotonic()
@@ -90,23 +91,25 @@ def test_the_primary_is_killed(nodes: Nodes, mongodb_set: ReplicaSet, report: Re
         load.run(4.0)
         primary.start()
         load.run(AFTER_SECONDS)
-    judge_since(load, report, since, seconds=6.0)
+    judge_since(load, report, since)
 
 
+@pytest.mark.seconds(20)
 def test_the_primary_steps_down_again_and_again(
     nodes: Nodes, mongodb_set: ReplicaSet, report: Report
 ) -> None:
-    with Load(*nodes) as load:
+    with Load(*nodes, least=12.0 * LEAST_PER_SECOND) as load:
         load.run(BEFORE_SECONDS)
         since = monotonic()
         for _ in range(3):
             mongodb_set.wait_for_primary(other_than=mongodb_set.step_down())
             load.run(5.0)
-    judge_since(load, report, since, seconds=12.0)
+    judge_since(load, report, since)
 
 
+@pytest.mark.seconds(25)
 def test_the_primary_freezes(nodes: Nodes, mongodb_set: ReplicaSet, report: Report) -> None:
-    with Load(*nodes) as load:
+    with Load(*nodes, least=8.0 * LEAST_PER_SECOND) as load:
         load.run(BEFORE_SECONDS)
         primary = mongodb_set.wait_for_primary()
         since = monotonic()
@@ -115,11 +118,12 @@ def test_the_primary_freezes(nodes: Nodes, mongodb_set: ReplicaSet, report: Repo
         assert mongodb_set.wait_for_primary() is not primary
         primary.thaw()
         load.run(AFTER_SECONDS)
-    judge_since(load, report, since, seconds=8.0)
+    judge_since(load, report, since)
 
 
+@pytest.mark.seconds(12)
 def test_a_secondary_freezes(nodes: Nodes, mongodb_set: ReplicaSet, report: Report) -> None:
-    with Load(*nodes) as load:
+    with Load(*nodes, least=8.0 * LEAST_PER_SECOND) as load:
         load.run(BEFORE_SECONDS)
         secondary = mongodb_set.secondaries()[0]
         since = monotonic()
@@ -127,14 +131,15 @@ def test_a_secondary_freezes(nodes: Nodes, mongodb_set: ReplicaSet, report: Repo
         load.run(5.0)
         secondary.thaw()
         load.run(AFTER_SECONDS)
-    history = judge_since(load, report, since, seconds=8.0)
+    history = judge_since(load, report, since)
     assert load.unavailable == 0
     assert history.count(Record, Outcome.UNKNOWN) == 0
 
 
 @pytest.mark.parametrize("timeout", [2])
+@pytest.mark.seconds(10)
 def test_there_is_no_majority(nodes: Nodes, mongodb_set: ReplicaSet, report: Report) -> None:
-    with Load(*nodes) as load:
+    with Load(*nodes, least=3.0 * LEAST_PER_SECOND) as load:
         load.run(BEFORE_SECONDS)
         secondaries = mongodb_set.secondaries()
         since = monotonic()
@@ -147,7 +152,7 @@ def test_there_is_no_majority(nodes: Nodes, mongodb_set: ReplicaSet, report: Rep
         for secondary in secondaries:
             secondary.thaw()
         load.run(AFTER_SECONDS)
-    judge_since(load, report, since, seconds=3.0)
+    judge_since(load, report, since)
 
 
 def test_a_connection_from_between_two_roles_is_not_kept(mongodb_set: ReplicaSet) -> None:

@@ -100,10 +100,10 @@ class World:
         raise AssertionError("this would go on for ever")
 
 
-@pytest.fixture(scope="module")
-def world(mongodb: Deployment) -> Iterator[World]:
-    with mongodb.database() as database, mongodb.client() as client:
-        world = World(mongodb.uri, client[database])
+@pytest.fixture
+def world(mongodb: Deployment, mongodb_database: str) -> Iterator[World]:
+    with mongodb.client() as client:
+        world = World(mongodb.uri, client[mongodb_database])
         yield world
         world.store.close()
 
@@ -554,15 +554,6 @@ def test_nonsense_in_housekeeping(world: World, caplog: pytest.LogCaptureFixture
 # What cannot be mended, until the operator has undone it
 
 
-@pytest.fixture
-def own_world(mongodb: Deployment, mongodb_database: str) -> Iterator[World]:
-    """A world that is spoilt."""
-    with mongodb.client() as client:
-        world = World(mongodb.uri, client[mongodb_database])
-        yield world
-        world.store.close()
-
-
 def _add_validator(contents: Contents, name: str) -> None:
     contents.command("collMod", name, validator={"no": {"$exists": True}})
 
@@ -608,15 +599,15 @@ INSIDE = [*OPERATIONS].index("metadata")
 @pytest.mark.parametrize("name", COLLECTIONS)
 @pytest.mark.parametrize("change", BLOCKED)
 def test_a_collection_that_takes_nothing(
-    own_world: World, change: str, name: str, caplog: pytest.LogCaptureFixture
+    world: World, change: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     do, undo = BLOCKED[change]
-    scene = own_world.scene()
-    do(own_world.contents, name)
-    statuses = operate(own_world, scene, INSIDE, caplog)
+    scene = world.scene()
+    do(world.contents, name)
+    statuses = operate(world, scene, INSIDE, caplog)
     assert 503 in statuses.values()
-    undo(own_world.contents, name)
-    assert_it_works(own_world, own_world.scene())
+    undo(world.contents, name)
+    assert_it_works(world, world.scene())
 
 
 def _hide(contents: Contents, name: str, index: str) -> None:
@@ -631,65 +622,65 @@ def _replace(contents: Contents, name: str, index: str) -> None:
 @pytest.mark.parametrize("change", [_hide, _replace])
 @pytest.mark.parametrize(("name", "index"), INDEXES)
 def test_an_index_that_cannot_be_used(
-    own_world: World,
+    world: World,
     change: Callable[[Contents, str, str], None],
     name: str,
     index: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    scene = own_world.scene()
-    change(own_world.contents, name, index)
-    statuses = operate(own_world, scene, INSIDE, caplog)
+    scene = world.scene()
+    change(world.contents, name, index)
+    statuses = operate(world, scene, INSIDE, caplog)
     if change is _hide:
         assert 503 in statuses.values()
-    own_world.contents[name].drop_index(index)
-    assert_it_works(own_world, own_world.scene())
+    world.contents[name].drop_index(index)
+    assert_it_works(world, world.scene())
 
 
-def test_two_queues_of_a_name(own_world: World, caplog: pytest.LogCaptureFixture) -> None:
-    scene = own_world.scene()
-    queues = own_world.contents.queues
+def test_two_queues_of_a_name(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    scene = world.scene()
+    queues = world.contents.queues
     queues.drop_index(BY_NAME)
     twin = {"_id": ObjectId(), "project": scene.queue.client.project, "name": "q", "removed": 0}
     queues.insert_one(twin)
-    assert 503 in operate(own_world, scene, 2, caplog).values()
+    assert 503 in operate(world, scene, 2, caplog).values()
     assert "an index cannot be created again: " in caplog.text
     queues.delete_one({"_id": twin["_id"]})
-    assert_it_works(own_world, scene)
+    assert_it_works(world, scene)
 
 
 @pytest.mark.parametrize(("name", "key"), [("messages", "client"), ("messages", "claim.ttl")])
 def test_a_unique_index_of_somebody_else(
-    own_world: World, name: str, key: str, caplog: pytest.LogCaptureFixture
+    world: World, name: str, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    own_world.contents[name].create_index(
+    world.contents[name].create_index(
         key, name="mine", unique=True, partialFilterExpression={key: {"$exists": True}}
     )
-    queue = Queue(own_world.client, "q")
+    queue = Queue(world.client, "q")
     queue.client.create("q")
     scene = Scene(queue, [str(ObjectId()) for _ in range(5)], str(ObjectId()), "")
-    operate(own_world, scene, 0, caplog)
+    operate(world, scene, 0, caplog)
     queue.client.put(queue.path)
     answers = [queue.post(_message()).status, queue.post(_message()).status]
     answers += [queue.claim().status, queue.claim().status]
     assert set(answers) <= {201, 204, 503}
     assert 503 in answers
-    own_world.contents[name].drop_index("mine")
-    assert_it_works(own_world, own_world.scene())
+    world.contents[name].drop_index("mine")
+    assert_it_works(world, world.scene())
 
 
-def test_contents_of_another_release(own_world: World, caplog: pytest.LogCaptureFixture) -> None:
-    scene = own_world.scene()
-    versions = own_world.contents.housekeeping
+def test_contents_of_another_release(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    scene = world.scene()
+    versions = world.contents.housekeeping
     for version in (2, "1", None):
         versions.update_one({"_id": SCHEMA}, {"$set": {"version": version}})
         caplog.clear()
         for method, path in (("GET", "/v1/health"), ("PUT", "/v1/queues/new")):
-            assert own_world.client.request(method, path).status == 503
+            assert world.client.request(method, path).status == 503
             assert f"is of schema version {version}, this server is for" in caplog.messages[-1]
     versions.update_one({"_id": SCHEMA}, {"$set": {"version": 1}})
-    assert own_world.client.get("/v1/health").status == 204
-    assert_it_works(own_world, scene)
+    assert world.client.get("/v1/health").status == 204
+    assert_it_works(world, scene)
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,14 @@ import importlib.util
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 import sysconfig
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
+
+from tests.support.process import Process
 
 START_SECONDS: Final = 60.0
 """Bound of the wait for a start, which takes about three seconds, and eight the first time."""
@@ -64,17 +61,12 @@ def pre_request(worker, request):
 """
 
 
-class KeystoneServer:
-    """A Keystone whose files are in a folder; starts as a context manager, and ends with it.
-
-    It can be stopped, started again on the same port, and frozen, so that it takes
-    connections and answers nothing.
-    """
+class KeystoneServer(Process):
+    """A Keystone whose files are in a folder."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__("Keystone", folder / "keystone.log")
         self._folder = folder
-        self._log_file = folder / "keystone.log"
-        self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
         # Nothing of the environment is Keystone's: it would take options from OS_ variables.
         self._environment = {
@@ -85,22 +77,6 @@ class KeystoneServer:
             "PYTHONWARNINGS": "ignore",
         }
 
-    def __enter__(self) -> Self:
-        try:
-            self._install()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
     @property
     def url(self) -> str:
         """The URL of the v3 API."""
@@ -108,29 +84,15 @@ class KeystoneServer:
 
     def start(self) -> None:
         """Start it and wait until it answers; do nothing if it runs."""
-        if self._process is None:
+        if not self._port:
+            self._install()
+        elif not self.runs:
             self._launch()
-            self._wait_until(self._answers, "does not answer")
+            self.wait_until(self._answers, START_SECONDS, "does not answer")
 
     def stop(self) -> None:
         """End it at once, frozen or not, if it runs: from now on connections are refused."""
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                self._signal(signal.SIGKILL)
-            self._process.wait()
-            self._process = None
-
-    def freeze(self) -> None:
-        """Let it hang: it still takes connections, and answers nothing."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it go on, if it was frozen."""
-        self._signal(signal.SIGCONT)
-
-    def log(self) -> str:
-        """What it has written so far."""
-        return self._log_file.read_text(errors="replace") if self._log_file.exists() else ""
+        self.kill()
 
     def validations(self) -> int:
         """How often it was asked about a token so far."""
@@ -145,7 +107,7 @@ class KeystoneServer:
         (self._folder / "keystone.conf").write_text(_CONFIGURATION.format(folder=self._folder))
         self._launch()
         self._manage("db_sync")  # while it starts
-        self._wait_until(self._answers, "does not answer")
+        self.wait_until(self._answers, START_SECONDS, "does not answer")
         self._manage(
             *("bootstrap", "--bootstrap-username", ADMIN, "--bootstrap-password", ADMIN),
             *("--bootstrap-project-name", ADMIN, "--bootstrap-region-id", "RegionOne"),
@@ -155,21 +117,15 @@ class KeystoneServer:
     def _launch(self) -> None:
         (self._folder / "settings.py").write_text(_GUNICORN.format(port=self._port))
         seen = len(self.log())
-        with self._log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn"],
-                cwd=self._folder,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        pattern = re.compile(r"Listening at: http://127\.0\.0\.1:(\d+)")
-        self._wait_until(lambda: pattern.search(self.log(), seen) is not None, "does not listen")
-        found = pattern.search(self.log(), seen)
-        assert found is not None
-        self._port = int(found[1])
+        gunicorn = [sys.executable, "-m", "gunicorn"]
+        self._spawn(gunicorn, environment=self._environment, cwd=self._folder)
+        self.wait_until(lambda: self._listens(seen), START_SECONDS, "does not listen")
+
+    def _listens(self, seen: int) -> bool:
+        found = re.search(r"Listening at: http://127\.0\.0\.1:(\d+)", self.log()[seen:])
+        if found is not None:
+            self._port = int(found[1])
+        return found is not None
 
     def _manage(self, *arguments: str) -> None:
         done = subprocess.run(
@@ -192,15 +148,3 @@ class KeystoneServer:
             return False
         finally:
             connection.close()
-
-    def _wait_until(self, condition: Callable[[], bool], complaint: str) -> None:
-        assert self._process is not None
-        deadline = time.monotonic() + START_SECONDS
-        while not condition():
-            assert self._process.poll() is None, f"Keystone ended\n{self.log()}"
-            assert time.monotonic() < deadline, f"Keystone {complaint}\n{self.log()}"
-            time.sleep(0.02)
-
-    def _signal(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        os.killpg(self._process.pid, number)

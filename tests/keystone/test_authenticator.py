@@ -1,7 +1,6 @@
 """The authenticator itself, in this process, with a clock that the tests move."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +16,8 @@ from marconi_server.config import load as configuration
 from marconi_server.storage.conformance import ManualClock
 from tests.keystone.authenticated import configuration as text_of
 from tests.keystone.identity import Identity, Project, User
-from tests.keystone.server import START_SECONDS, KeystoneServer
+from tests.keystone.server import KeystoneServer
+from tests.support.waiting import wait_until
 
 Open = Callable[..., Keystone]
 
@@ -47,10 +47,10 @@ def open_authenticator(
     keystone.thaw()
     for each in opened:
         each.close()
-    deadline = time.monotonic() + START_SECONDS
-    while any(thread.name == "keystone" for thread in threading.enumerate()):
-        assert time.monotonic() < deadline, "a thread is left behind"
-        time.sleep(0.01)
+    wait_until(
+        lambda: all(thread.name != "keystone" for thread in threading.enumerate()),
+        lambda: "a thread is left behind",
+    )
 
 
 def ask(authenticator: Keystone, token: str | None, **more: str) -> dict[str, Any]:
@@ -73,13 +73,15 @@ def ask(authenticator: Keystone, token: str | None, **more: str) -> dict[str, An
 
 def ask_patiently(authenticator: Keystone, token: str) -> None:
     """Authenticate a request, as often as it takes where there is not much time for each."""
-    deadline = time.monotonic() + START_SECONDS
-    while True:
+
+    def is_answered() -> bool:
         try:
             ask(authenticator, token)
-            return
         except IdentityUnavailable:
-            assert time.monotonic() < deadline
+            return False
+        return True
+
+    wait_until(is_answered, pause=0)
 
 
 def reason(authenticator: Keystone, token: str | None, **more: str) -> str:

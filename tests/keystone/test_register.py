@@ -15,6 +15,8 @@ from tests.keystone.identity import Identity, Project
 from tests.keystone.server import ADMIN, KeystoneServer
 from tests.support.command import run
 
+pytestmark = pytest.mark.measured
+
 PAGE = "docs/operations/register.md"
 
 PUBLIC = "http://127.0.0.1:8888"

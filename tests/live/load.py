@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from tests.live.client import LIMIT, RecordingClient
-from tests.live.history import History, Outcome, Record
+from tests.live.history import Claim, Deletion, History, Outcome, Page, Post
 
 QUEUES = ("hot", "warm", "cold")
 SHARES = (8, 1, 1)
@@ -29,6 +29,12 @@ LULL_SECONDS = 0.3
 """How long a producer rests after a burst of about `BURST` posts, so that claimers catch up."""
 
 BURST = 20
+
+LEAST_PER_SECOND = 25
+"""Fewer acknowledged posts, or other requests of a kind, prove nothing."""
+
+ENOUGH_SECONDS = 180.0
+"""Bound of the time that a load goes on until it was enough."""
 
 VALUES = (
     None,
@@ -59,15 +65,22 @@ class Target(Protocol):
 class Load:
     """Clients that work on one store through one or more servers until the block ends.
 
-    When it ends, producers and claimers stop first, and the followers read on to the
-    end of each queue. `drain` then reads what is left and returns the whole history. An
+    When it ends, they go on until there are `least` posts, claims, deletions and pages each,
+    however busy the machine is. Then producers and claimers stop first, and the followers read on
+    to the end of each queue. `drain` then reads what is left and returns the whole history. An
     exception in a client comes out of `run`, or at the end of the block.
     """
 
     def __init__(
-        self, *servers: Target, producers: int = 8, claimers: int = 8, followers: int = 2
+        self,
+        *servers: Target,
+        least: float = 0,
+        producers: int = 8,
+        claimers: int = 8,
+        followers: int = 2,
     ) -> None:
         self.clients: list[RecordingClient] = []
+        self.least = least
         self._servers = servers
         self._work_over = Event()
         self._news_over = Event()
@@ -94,12 +107,16 @@ class Load:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._work_over.set()
-        wait(self._running[: len(self._workers)])
-        self._news_over.set()
-        self._pool.shutdown()
-        for client in self.clients:
-            client.close()
+        try:
+            if error is None:
+                self._run_until_it_was_enough()
+        finally:
+            self._work_over.set()
+            wait(self._running[: len(self._workers)])
+            self._news_over.set()
+            self._pool.shutdown()
+            for client in self.clients:
+                client.close()
         if error is None:
             for future in self._running:
                 future.result()
@@ -109,6 +126,12 @@ class Load:
         done, _ = wait(self._running, seconds, return_when=FIRST_EXCEPTION)
         for future in done:
             future.result()
+
+    def _run_until_it_was_enough(self) -> None:
+        deadline = time.monotonic() + ENOUGH_SECONDS
+        while not enough(history := self._history(), self.least):
+            assert time.monotonic() < deadline, history.summary()
+            self.run(LULL_SECONDS)
 
     def drain(self) -> History:
         """Read what is left in the queues, then claim all that is free.
@@ -129,10 +152,10 @@ class Load:
                 more = bool(claim.messages)
         drain.close()
         sweeper.close()
-        records: list[Record] = []
-        for client in self.clients:
-            records += client.records
-        return History(records, drain.name)
+        return self._history(drain.name)
+
+    def _history(self, drain: str = "") -> History:
+        return History([record for client in self.clients for record in client.records], drain)
 
     @property
     def unavailable(self) -> int:
@@ -150,6 +173,11 @@ class Load:
     ) -> Callable[[], None]:
         client = self._client(name)
         return lambda: work(client, over)
+
+
+def enough(history: History, least: float) -> bool:
+    """Whether there is enough in a history to prove something."""
+    return all(history.count(kind) >= least for kind in (Post, Claim, Deletion, Page))
 
 
 def _produce(client: RecordingClient, over: Event) -> None:

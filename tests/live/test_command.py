@@ -12,6 +12,8 @@ from marconi_server import __version__
 from tests.support.command import run, write_config
 from tests.support.live import COMMAND, LiveServer
 
+pytestmark = pytest.mark.measured
+
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
@@ -62,7 +64,7 @@ def test_embedded_prints_the_url_and_a_curl_line_that_works(tmp_path: Path) -> N
 
 def test_it_runs_as_a_module(tmp_path: Path) -> None:
     with LiveServer(tmp_path, command=(sys.executable, "-m", "marconi_server")) as server:
-        assert requests.put(f"{server.url}/v1/queues/q", timeout=10).status_code == 201
+        assert requests.put(f"{server.url}/v1/queues/q", timeout=60).status_code == 201
         server.stop()
 
 
@@ -70,7 +72,7 @@ def test_it_serves_as_a_configuration_file_says(tmp_path: Path, config: Path) ->
     with LiveServer(
         tmp_path, config=config.read_text(), embedded=False, port=None, workers=1
     ) as server:
-        assert requests.put(f"{server.url}/v1/queues/q", timeout=10).status_code == 201
+        assert requests.put(f"{server.url}/v1/queues/q", timeout=60).status_code == 201
         assert server.output() == ""
         server.stop()
 
@@ -86,7 +88,7 @@ def test_the_default_database_is_in_the_state_folder(
         "XDG_STATE_HOME": str(tmp_path / state_home) if state_home else "",
     }
     with LiveServer(tmp_path, embedded=False, args=["--embedded"], env=env) as server:
-        assert requests.put(f"{server.url}/v1/queues/q", timeout=10).status_code == 201
+        assert requests.put(f"{server.url}/v1/queues/q", timeout=60).status_code == 201
         assert (tmp_path / folder / "marconi.db").exists()
         server.stop()
 
@@ -110,14 +112,14 @@ def test_it_listens_on_names_and_on_both_families(bind: str, host: str, tmp_path
         assert server.host in {host, "[::1]"}, "localhost may be either"
         assert server.output().splitlines()[0].endswith(server.url)
         if bind in {"0.0.0.0", "::"}:
-            answer = requests.get(f"http://127.0.0.1:{server.port}/v1/health", timeout=10)
+            answer = requests.get(f"http://127.0.0.1:{server.port}/v1/health", timeout=60)
             assert answer.status_code == 204
         server.stop()
 
 
 def test_a_stop_closes_the_store(tmp_path: Path) -> None:
     with LiveServer(tmp_path, workers=1) as server:
-        assert requests.put(f"{server.url}/v1/queues/q", timeout=10).status_code == 201
+        assert requests.put(f"{server.url}/v1/queues/q", timeout=60).status_code == 201
         log = Path(f"{server.database}-wal")
         assert log.exists()
         server.stop()
@@ -129,7 +131,7 @@ def test_nothing_is_written_to_the_working_folder(tmp_path: Path) -> None:
     folder.mkdir()
     command = ("env", "--chdir", str(folder), COMMAND)
     with LiveServer(tmp_path, command=command) as server:
-        assert requests.put(f"{server.url}/v1/queues/q", timeout=10).status_code == 201
+        assert requests.put(f"{server.url}/v1/queues/q", timeout=60).status_code == 201
         server.stop()
     assert list(folder.iterdir()) == []
 
@@ -139,16 +141,16 @@ def test_limits_and_deadlines_reach_the_worker(tmp_path: Path) -> None:
         "[transport]\nmax_message_size = 1000000\n[drivers:transport:wsgi]\nrequest_timeout = 1\n"
     )
     with LiveServer(tmp_path, config=config) as server:
-        requests.put(f"{server.url}/v1/queues/q", timeout=10)
+        requests.put(f"{server.url}/v1/queues/q", timeout=60)
         answer = requests.post(
             f"{server.url}/v1/queues/q/messages",
             json=[{"ttl": 60, "body": "x" * 900_000}],
             headers={"Client-ID": "c"},
-            timeout=10,
+            timeout=60,
         )
         assert answer.status_code == 201
         # By default the server would wait for the rest longer than this socket does.
-        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as slow:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as slow:
             slow.sendall(b"GET /v1/health HT")
             assert slow.recv(1000).startswith(b"HTTP/1.1 400 ")
         server.stop()
@@ -156,7 +158,7 @@ def test_limits_and_deadlines_reach_the_worker(tmp_path: Path) -> None:
 
 def test_a_start_loads_no_library_that_it_does_not_use(tmp_path: Path) -> None:
     with LiveServer(tmp_path, env={"PYTHONPROFILEIMPORTTIME": "1"}) as server:
-        assert requests.put(f"{server.url}/v1/queues/q", timeout=10).status_code == 201
+        assert requests.put(f"{server.url}/v1/queues/q", timeout=60).status_code == 201
         server.stop()
         imported = {
             line.rpartition("|")[2].strip().partition(".")[0]

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.live import LiveServer
-from tests.support.tiny import ROOT, TINY, Held, get, post, seen, tiny, wait_until
+from tests.support.tiny import ROOT, TINY, Held, get, post, seen, tiny
+from tests.support.waiting import wait_until
 from tests.support.wire import SECONDS, Wire, exchange
 
 

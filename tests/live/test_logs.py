@@ -47,7 +47,7 @@ def server(
         command=DEFECTIVE,
         env=PATH,
     ) as server:
-        requests.put(f"{server.url}/v1/queues/q", timeout=10).raise_for_status()
+        requests.put(f"{server.url}/v1/queues/q", timeout=60).raise_for_status()
         yield server
 
 
@@ -188,11 +188,11 @@ def test_without_requests_there_is_no_id(tmp_path: Path) -> None:
 
 def test_the_format_is_changed_by_a_reload(tmp_path: Path) -> None:
     with LiveServer(tmp_path, config=config(use_json=False)) as server:
-        requests.get(f"{server.url}/v1", timeout=10)
+        requests.get(f"{server.url}/v1", timeout=60)
         text = server.log()
         server.config_file.write_text(config(use_json=True))
         server.reload()
-        requests.get(f"{server.url}/v1", timeout=10)
+        requests.get(f"{server.url}/v1", timeout=60)
         server.stop()
         rest = server.log().removeprefix(text)
     assert not [line for line in text.splitlines() if line.startswith("{")]

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +13,11 @@ import pytest
 from pymongo import MongoClient
 
 from tests.docs.markdown import CHECKOUT
-from tests.mongodb import keeper
 from tests.mongodb.deployment import Deployment
 from tests.mongodb.replica_set import ReplicaSet
+from tests.support import keeper
 from tests.support.command import run
+from tests.support.waiting import wait_until
 
 COMMAND = [sys.executable, "-m", "tests.mongodb"]
 
@@ -34,11 +34,13 @@ def replica_sets_can_run(mongodb: Deployment) -> None:
 
 @contextmanager
 def running(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the command; give the process and the URI that it prints."""
+    """Run the command as a run of its own; give the process and the URI that it prints."""
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    environment.pop(keeper.VARIABLE, None)
     with subprocess.Popen(
         [*COMMAND, "up", *arguments],
         cwd=CHECKOUT,
-        env={**os.environ, "TMPDIR": str(folder)},
+        env=environment,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -51,11 +53,8 @@ def running(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[st
 
 
 def wait_until_gone(folder: Path, data: Path) -> None:
-    """Wait until no file in the folder and no server with that data is left."""
-    deadline = time.monotonic() + SECONDS
-    while list(folder.iterdir()) or keeper.servers(str(data)):
-        assert time.monotonic() < deadline, "something is left"
-        time.sleep(0.02)
+    """Wait until no file in the folder and no process of the run with that data is left."""
+    wait_until(lambda: not list(folder.iterdir()) and not keeper.processes(str(data)))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +69,7 @@ def test_it_runs_until_it_is_stopped_and_leaves_nothing(
             client.trial.numbers.insert_one({"number": 7})
             assert client.trial.numbers.count_documents({"number": 7}) == 1
         (data,) = tmp_path.iterdir()
-        assert len(keeper.servers(str(data))) == 1
+        assert len(keeper.processes(str(data))) == 1
         process.send_signal(number)
         assert process.wait(SECONDS) == status
         wait_until_gone(tmp_path, data)
@@ -81,7 +80,7 @@ def test_it_runs_as_many_members_as_asked_for(tmp_path: Path) -> None:
         with MongoClient[dict[str, int]](uri) as client:
             assert len(client.admin.command("hello")["hosts"]) == 3
         (data,) = tmp_path.iterdir()
-        assert len(keeper.servers(str(data))) == 3
+        assert len(keeper.processes(str(data))) == 3
         process.send_signal(signal.SIGINT)
         assert process.wait(SECONDS) == 0
         wait_until_gone(tmp_path, data)

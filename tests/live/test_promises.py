@@ -5,9 +5,11 @@ import random
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.live.history import Outcome, Record
 from tests.live.judge import Report, judge
-from tests.live.load import QUEUES, Load
+from tests.live.load import LEAST_PER_SECOND, QUEUES, Load
 from tests.support.live import LiveServer
 
 LOAD_SECONDS = 20.0
@@ -20,46 +22,46 @@ PROCESSES = 3
 """Two workers and their master."""
 
 
+@pytest.mark.seconds(25)
 def test_promises_under_load(tmp_path: Path, report: Report) -> None:
     with LiveServer(tmp_path, workers=2) as server:
-        with Load(server) as load:
+        with Load(server, least=LOAD_SECONDS * LEAST_PER_SECOND) as load:
             load.run(LOAD_SECONDS)
-        history = judge(load, report, LOAD_SECONDS)
+        history = judge(load, report)
         assert {queue.name for queue in history.queues()} == set(QUEUES)
         server.stop()
     for outcome in (Outcome.UNKNOWN, Outcome.FAILED):
         assert history.count(Record, outcome) == 0, history.summary()
 
 
+@pytest.mark.seconds(25)
 def test_promises_while_workers_are_killed(tmp_path: Path, report: Report) -> None:
     chance = random.Random(1)
-    kills = 0
+    kills = int(LOAD_SECONDS / KILL_EVERY_SECONDS)
     with LiveServer(tmp_path, workers=2) as server:
-        with Load(server) as load:
-            for _ in range(int(LOAD_SECONDS / KILL_EVERY_SECONDS)):
+        with Load(server, least=LOAD_SECONDS * LEAST_PER_SECOND) as load:
+            for _ in range(kills):
                 load.run(KILL_EVERY_SECONDS)
-                if pids := server.worker_pids():
-                    os.kill(chance.choice(pids), signal.SIGKILL)
-                    kills += 1
-        history = judge(load, report, LOAD_SECONDS)
+                os.kill(chance.choice(server.wait_for_workers()), signal.SIGKILL)
+        history = judge(load, report)
         server.stop()
-    assert kills >= LOAD_SECONDS / KILL_EVERY_SECONDS / 2, "hardly a worker was ever alive"
     unknown = history.count(Record, Outcome.UNKNOWN)
     assert unknown > 0, "no kill hit a request: nothing was tested"
     assert unknown <= kills * CLIENTS, "a kill costs a client one answer at most"
     assert load.unavailable == 0
 
 
+@pytest.mark.seconds(15)
 def test_promises_when_the_server_is_killed_and_started_again(
     tmp_path: Path, report: Report
 ) -> None:
     with LiveServer(tmp_path, workers=2) as server:
-        with Load(server) as load:
+        with Load(server, least=2 * RESTART_AFTER_SECONDS * LEAST_PER_SECOND) as load:
             load.run(RESTART_AFTER_SECONDS)
             server.kill()
             server.start()
             load.run(RESTART_AFTER_SECONDS)
-        history = judge(load, report, 2 * RESTART_AFTER_SECONDS)
+        history = judge(load, report)
         server.stop()
     unknown = history.count(Record, Outcome.UNKNOWN)
     assert 0 < unknown <= CLIENTS * PROCESSES, "an end of a process costs one answer at most"

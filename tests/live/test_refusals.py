@@ -75,6 +75,7 @@ def test_a_file_without_the_right_to_read_it_is_refused(config: Path) -> None:
     assert f"{config}: cannot be read: Permission denied" in line
 
 
+@pytest.mark.seconds(5)
 def test_the_default_store_that_does_not_answer_is_refused(tmp_path: Path) -> None:
     uri = "mongodb://marconi:hunter2@127.0.0.1:1/?replicaSet=r"
     done = run(env={"HOME": str(tmp_path), "OS_DRIVERS_STORAGE_MONGODB__URI": uri})

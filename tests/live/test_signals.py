@@ -17,6 +17,8 @@ import requests
 from tests.support.command import RUN_SECONDS, open_when_read, write_config
 from tests.support.live import COMMAND, LiveServer
 
+pytestmark = pytest.mark.measured
+
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
@@ -32,19 +34,19 @@ def taken_port() -> Iterator[int]:
 
 def limit(server: LiveServer, size: int) -> int:
     """Ask for a page of this size, and return the status."""
-    answer = requests.get(f"{server.url}/v1/queues", params={"limit": size}, timeout=10)
+    answer = requests.get(f"{server.url}/v1/queues", params={"limit": size}, timeout=60)
     return answer.status_code
 
 
 def test_sigterm_answers_the_request_in_flight(tmp_path: Path) -> None:
     with LiveServer(tmp_path) as server:
-        requests.put(f"{server.url}/v1/queues/q", timeout=10)
+        requests.put(f"{server.url}/v1/queues/q", timeout=60)
         body = b'[{"ttl": 60, "body": 1}]'
         head = (
             f"POST /v1/queues/q/messages HTTP/1.1\r\nHost: {server.host}\r\nClient-ID: c\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
-        with socket.create_connection((server.host, server.port), timeout=20) as client:
+        with socket.create_connection((server.host, server.port), timeout=60) as client:
             client.sendall(head.encode() + body[:10])
             os.kill(server.pid, signal.SIGTERM)
             server.wait_until(
@@ -62,7 +64,7 @@ def test_idle_connections_stay_open_as_long_as_the_option_says(tmp_path: Path) -
         LiveServer(tmp_path, config=config, env=env, workers=1) as server,
         requests.Session() as idle,
     ):
-        assert idle.get(f"{server.url}/v1/health", timeout=10).status_code == 204
+        assert idle.get(f"{server.url}/v1/health", timeout=60).status_code == 204
         server.stop()
         assert "Cutting 1 connections" in server.log(), "it was closed before that"
 
@@ -136,7 +138,7 @@ def test_sighup_moves_to_another_port(tmp_path: Path, config: Path) -> None:
         server.reload()
         assert server.port == free
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", before), timeout=10)
+            socket.create_connection(("127.0.0.1", before), timeout=60)
         server.stop()
 
 
@@ -153,6 +155,7 @@ def test_sighup_to_a_busy_port_stays_where_it_is(
         server.stop()
 
 
+@pytest.mark.seconds(7)
 def test_sighup_refuses_no_request(tmp_path: Path) -> None:
     with LiveServer(tmp_path) as server:
         stopping = threading.Event()
@@ -232,6 +235,7 @@ def test_a_worker_that_is_stopped_before_it_listens_to_signals_stops(tmp_path: P
         server.stop()
 
 
+@pytest.mark.seconds(6)
 def test_a_worker_that_finds_the_store_locked_answers_503_and_recovers(tmp_path: Path) -> None:
     config = "[drivers:storage:sqlite]\ntimeout = 1\n"
     with LiveServer(tmp_path, config=config, workers=1) as server:

@@ -10,7 +10,8 @@ from threading import Event, Thread
 import pytest
 
 from tests.support.live import LiveServer
-from tests.support.tiny import Held, get, post, seen, tiny, wait_until
+from tests.support.tiny import Held, get, post, seen, tiny
+from tests.support.waiting import wait_until
 from tests.support.wire import Wire
 
 

@@ -20,6 +20,8 @@ from tests.support.programs import find
 from tests.support.tiny import get, tiny
 from tests.support.wire import SECONDS, exchange
 
+pytestmark = pytest.mark.measured
+
 HEADERS = {"Client-ID": "c"}
 
 
@@ -290,6 +292,7 @@ def wrong_files(folder: Path, authority: Authority) -> dict[str, tuple[str, str]
     }
 
 
+@pytest.mark.seconds(7)
 def test_wrong_files_are_refused_in_one_line(authority: Authority, tmp_path: Path) -> None:
     file = tmp_path / "marconi.conf"
     for what, (text, complaint) in wrong_files(tmp_path, authority).items():

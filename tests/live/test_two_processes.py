@@ -47,8 +47,9 @@ def test_what_one_does_the_other_knows(servers: tuple[LiveServer, LiveServer]) -
     two.close()
 
 
+@pytest.mark.seconds(8)
 def test_promises_through_both_at_once(servers: tuple[LiveServer, LiveServer]) -> None:
-    with Load(*servers) as load:
+    with Load(*servers, least=LEAST_POSTS) as load:
         load.run(LOAD_SECONDS)
     history = load.drain()
     assert history.count(Post) >= LEAST_POSTS, history.summary()

@@ -4,14 +4,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pymongo.uri_parser import parse_uri
 
 from tests.mongodb import search
-from tests.mongodb.deployment import Deployment
+from tests.mongodb.deployment import Client, Deployment
 from tests.mongodb.guarded import GuardedReplicaSet
 from tests.mongodb.replica_set import ReplicaSet
+from tests.mongodb.store import empty
 
 USED = pytest.StashKey[list[str]]()
 """What the summary of the run says of each MongoDB that was used."""
@@ -43,8 +45,20 @@ def pytest_report_header() -> str:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    for line in config.stash[USED]:
+    used = config.stash[USED]
+    for line in sorted(set(used)):
         terminalreporter.write_line(line)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that hands out the tests, if it is another one."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["mongodb"] = session.config.stash[USED]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[USED] += getattr(node, "workeroutput", {}).get("mongodb", [])
 
 
 @contextmanager
@@ -105,7 +119,21 @@ def mongodb_database(mongodb: Deployment) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def mongodb_shared(mongodb: Deployment) -> Iterator[str]:
-    """Give the name of a database that tests share; each leaves it empty (`store.empty`)."""
+def mongodb_client(mongodb: Deployment) -> Iterator[Client]:
+    """Give a client of the whole deployment."""
+    with mongodb.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def mongodb_shared_name(mongodb: Deployment) -> Iterator[str]:
+    """Give the name of the database that tests share, to fixtures that live longer than a test."""
     with mongodb.database() as name:
         yield name
+
+
+@pytest.fixture
+def mongodb_shared(mongodb_client: Client, mongodb_shared_name: str) -> Iterator[str]:
+    """Give the name of a database that tests share; it is emptied after each."""
+    yield mongodb_shared_name
+    empty(mongodb_client, mongodb_shared_name)

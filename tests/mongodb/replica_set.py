@@ -11,6 +11,7 @@ from pymongo.errors import PyMongoError
 from tests.mongodb.deployment import Client
 from tests.mongodb.member import START_SECONDS, Member
 from tests.mongodb.servers import Servers
+from tests.support.waiting import wait_until
 
 NAME = "marconi"
 
@@ -72,20 +73,31 @@ class ReplicaSet(Servers):
         self, seconds: float = START_SECONDS, other_than: Member | None = None
     ) -> Member:
         """Wait until there is a primary, which is not `other_than`, and return it."""
-        deadline = time.monotonic() + seconds
-        while True:
+        primary = None
+
+        def is_elected() -> bool:
+            nonlocal primary
             primary = self.primary()
-            if primary is not None and primary is not other_than:
-                return primary
-            assert time.monotonic() < deadline, f"no other primary than {other_than} was elected"
-            time.sleep(POLL_SECONDS)
+            return primary not in (None, other_than)
+
+        wait_until(
+            is_elected,
+            lambda: f"no other primary than {other_than} was elected",
+            seconds=seconds,
+            pause=POLL_SECONDS,
+        )
+        assert primary is not None
+        return primary
 
     def wait_until_complete(self, seconds: float = START_SECONDS) -> None:
         """Wait until one member is primary and all others follow it."""
-        deadline = time.monotonic() + seconds
-        while sorted(self.states()) != ["PRIMARY"] + ["SECONDARY"] * (len(self.members) - 1):
-            assert time.monotonic() < deadline, f"the members are {self.states()}"
-            time.sleep(POLL_SECONDS)
+        complete = ["PRIMARY"] + ["SECONDARY"] * (len(self.members) - 1)
+        wait_until(
+            lambda: sorted(self.states()) == complete,
+            lambda: f"the members are {self.states()}",
+            seconds=seconds,
+            pause=POLL_SECONDS,
+        )
 
     def mend(self) -> None:
         """Wait until all members are well, and replace those that do not become so.

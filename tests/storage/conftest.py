@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+from marconi_server.storage.conformance import ManualClock
 from marconi_server.storage.contract import Clock, Store
 from marconi_server.storage.mongodb.driver import MongoDBOptions, MongoDBStore
 from marconi_server.storage.sqlite import sweeper
@@ -85,3 +88,13 @@ class MongoDBHarness:
         sweeper = store._sweeper
         while sweeper.dissolve() or sweeper.remove_messages() or sweeper.remove_queues():
             pass
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def mongodb_harness(mongodb: Deployment, mongodb_shared: str) -> MongoDBHarness:
+    return MongoDBHarness(mongodb, mongodb_shared)

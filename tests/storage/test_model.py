@@ -328,7 +328,7 @@ SETTINGS = settings(
     database=None,  # nothing is left behind
 )
 
-TestSQLiteAgainstModel = DriverAgainstModel.TestCase
+TestSQLiteAgainstModel = pytest.mark.seconds(10)(DriverAgainstModel.TestCase)
 TestSQLiteAgainstModel.settings = SETTINGS
 
 

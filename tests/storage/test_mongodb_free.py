@@ -16,8 +16,6 @@ from marconi_server.storage.conformance import ManualClock
 from marconi_server.storage.conformance.support import BoundQueue
 from marconi_server.storage.mongodb import startup
 from marconi_server.storage.mongodb.driver import MongoDBStore
-from tests.mongodb.deployment import Deployment
-from tests.mongodb.store import empty
 from tests.storage.conftest import MongoDBHarness
 
 AHEAD = 30
@@ -44,37 +42,29 @@ class Finds(CommandListener):
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def harness(mongodb: Deployment, mongodb_shared: str) -> Iterator[MongoDBHarness]:
-    yield MongoDBHarness(mongodb, mongodb_shared)
-    empty(mongodb, mongodb_shared)
-
-
-@pytest.fixture
 def finds() -> Finds:
     return Finds()
 
 
 @pytest.fixture
 def store(
-    harness: MongoDBHarness, clock: ManualClock, finds: Finds, monkeypatch: pytest.MonkeyPatch
+    mongodb_harness: MongoDBHarness,
+    clock: ManualClock,
+    finds: Finds,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[MongoDBStore]:
     """A node whose queries are watched."""
     monkeypatch.setattr(startup, "MongoClient", partial(MongoClient, event_listeners=[finds]))
-    store = harness.open(clock)
+    store = mongodb_harness.open(clock)
     monkeypatch.undo()
     yield store
     store.close()
 
 
 @pytest.fixture
-def other(harness: MongoDBHarness, clock: ManualClock) -> Iterator[MongoDBStore]:
+def other(mongodb_harness: MongoDBHarness, clock: ManualClock) -> Iterator[MongoDBStore]:
     """Another node."""
-    store = harness.open(clock)
+    store = mongodb_harness.open(clock)
     yield store
     store.close()
 

@@ -11,7 +11,6 @@ from marconi_server.storage.mongodb.claims import MongoDBClaims, _Wish
 from marconi_server.storage.mongodb.groups import Job
 from marconi_server.storage.mongodb.messages import MongoDBMessages
 from tests.mongodb.deployment import Deployment
-from tests.mongodb.store import empty
 from tests.storage.conftest import MongoDBHarness
 
 POSTED_TTL = 150
@@ -22,7 +21,6 @@ def queue(mongodb: Deployment, mongodb_shared: str) -> Iterator[BoundQueue]:
     store = MongoDBHarness(mongodb, mongodb_shared).open(ManualClock())
     yield BoundQueue(store).create()
     store.close()
-    empty(mongodb, mongodb_shared)
 
 
 def queue_id(queue: BoundQueue) -> ObjectId:

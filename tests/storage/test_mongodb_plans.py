@@ -141,6 +141,7 @@ def wasteful(report: Report, *states: str) -> dict[str, list[Examined]]:
     return {operation: examined for operation, examined in found.items() if examined}
 
 
+@pytest.mark.seconds(7)
 def test_operations_examine_hardly_more_than_they_give(report: Report) -> None:
     assert wasteful(report, LIVE, DISSOLVED) == {}
 

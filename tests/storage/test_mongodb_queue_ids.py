@@ -16,15 +16,7 @@ from marconi_server.storage.errors import (
 )
 from marconi_server.storage.mongodb import operations
 from marconi_server.storage.mongodb.driver import MongoDBStore
-from tests.mongodb.deployment import Deployment
-from tests.mongodb.store import empty
 from tests.storage.conftest import MongoDBHarness
-
-
-@pytest.fixture
-def harness(mongodb: Deployment, mongodb_shared: str) -> Iterator[MongoDBHarness]:
-    yield MongoDBHarness(mongodb, mongodb_shared)
-    empty(mongodb, mongodb_shared)
 
 
 @dataclass
@@ -45,9 +37,9 @@ def remembered(queue: BoundQueue) -> ObjectId | None:
 
 
 @pytest.fixture(params=[False, True], ids=["not yet removed", "removed"])
-def gone(request: pytest.FixtureRequest, harness: MongoDBHarness) -> Iterator[Nodes]:
+def gone(request: pytest.FixtureRequest, mongodb_harness: MongoDBHarness) -> Iterator[Nodes]:
     """A queue that is gone, together with its messages or before them."""
-    stores = [harness.open(ManualClock()) for _ in range(2)]
+    stores = [mongodb_harness.open(ManualClock()) for _ in range(2)]
     mine, other = (BoundQueue(store) for store in stores)
     mine.create()
     ids = mine.post(b"1", b"2", b"3")
@@ -56,7 +48,7 @@ def gone(request: pytest.FixtureRequest, harness: MongoDBHarness) -> Iterator[No
     assert known is not None
     other.drop()
     if request.param:
-        harness.sweep(other.store)
+        mongodb_harness.sweep(other.store)
     assert remembered(mine) == known
     yield Nodes(mine, other, ids, claim.id)
     for store in stores:
@@ -198,10 +190,10 @@ def test_the_new_id_is_remembered(anew: Nodes) -> None:
 
 
 def test_what_is_remembered_does_not_grow_for_ever(
-    harness: MongoDBHarness, monkeypatch: pytest.MonkeyPatch
+    mongodb_harness: MongoDBHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(operations, "_KNOWN_QUEUES", 3)
-    store = harness.open(ManualClock())
+    store = mongodb_harness.open(ManualClock())
     for number in range(10):
         queue = BoundQueue(store, name=f"queue-{number}").create()
         queue.post(b"1")

@@ -21,7 +21,6 @@ from marconi_server.storage.mongodb import startup
 from marconi_server.storage.mongodb.driver import MongoDBOptions, MongoDBStore
 from marconi_server.storage.mongodb.schema import SHARD_KEY
 from tests.mongodb.deployment import Deployment
-from tests.mongodb.store import empty
 
 
 class Recorder(CommandListener):
@@ -62,7 +61,6 @@ def store(
     recorder.commands.clear()
     yield store
     store.close()
-    empty(mongodb, mongodb_shared)
 
 
 def targets(command: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

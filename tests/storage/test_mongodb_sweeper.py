@@ -13,11 +13,10 @@ from marconi_server.storage.contract import Store
 from marconi_server.storage.mongodb import sweeper as module
 from marconi_server.storage.mongodb.driver import MongoDBStore
 from marconi_server.storage.mongodb.operations import QueueIds
-from marconi_server.storage.mongodb.schema import LEASE
 from marconi_server.storage.mongodb.sweeper import LEASE_SECONDS, Sweeper
 from tests.mongodb.deployment import Deployment
-from tests.mongodb.store import empty
 from tests.storage.conftest import COMMANDS, OUT_OF_DISK_SPACE, MongoDBHarness
+from tests.support.waiting import wait_until
 
 STEP = 3
 
@@ -31,22 +30,9 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def harness(mongodb: Deployment, mongodb_shared: str) -> Iterator[MongoDBHarness]:
-    with mongodb.client() as client:  # no lease of an earlier test, whose clock was another
-        client[mongodb_shared].housekeeping.update_one({"_id": LEASE}, {"$set": {"until": 0}})
-    yield MongoDBHarness(mongodb, mongodb_shared)
-    empty(mongodb, mongodb_shared)
-
-
-@pytest.fixture
-def stores(harness: MongoDBHarness, clock: ManualClock) -> Iterator[list[MongoDBStore]]:
+def stores(mongodb_harness: MongoDBHarness, clock: ManualClock) -> Iterator[list[MongoDBStore]]:
     """Two nodes whose sweepers do not come by themselves."""
-    stores = [harness.open(clock) for _ in range(2)]
+    stores = [mongodb_harness.open(clock) for _ in range(2)]
     yield stores
     for store in stores:
         store.close()
@@ -210,13 +196,6 @@ def test_a_deleted_queue_of_a_node_that_died_is_removed_by_another(
     assert documents(second) == 2
     assert second._engine.housekeeping.count_documents({"deleted": True}) == 0
     assert queue.counts() == (2, 0)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_it_comes_by_itself_also_after_a_fault(

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from marconi_server.storage.conformance import StorageConformance
 from tests.storage.memory import MemoryHarness
 from tests.storage.mutants import MUTANTS, Mutant
+from tests.support import measuring
 
 HERE = Path(__file__).parent
 CONCERNS = [name for name in vars(StorageConformance) if name.startswith("Test")]
@@ -28,17 +30,18 @@ class Run:
         self._drivers = drivers
         self.cases: set[str] = set()
         self.errors: defaultdict[Mutant, dict[str, BaseException]] = defaultdict(dict)
-        pytest.main(
-            [
-                f"{HERE / 'any_driver.py'}::TestAnyDriver::{concern}",
-                f"--rootdir={HERE.parent.parent}",
-                *("--tb=no", "--capture=no"),
-                *("-p", "no:randomly", "-p", "no:cacheprovider"),
-                # These watch the whole process, which is the outer run's affair.
-                *("-p", "no:faulthandler", "-p", "no:unraisableexception"),
-            ],
-            plugins=[self],
-        )
+        with measuring.paused():  # what wrong drivers reach is no evidence
+            pytest.main(
+                [
+                    f"{HERE / 'any_driver.py'}::TestAnyDriver::{concern}",
+                    f"--rootdir={HERE.parent.parent}",
+                    *("--tb=no", "--capture=no"),
+                    *("-p", "no:randomly", "-p", "no:cacheprovider"),
+                    # These watch the whole process, which is the outer run's affair.
+                    *("-p", "no:faulthandler", "-p", "no:unraisableexception"),
+                ],
+                plugins=[self],
+            )
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("harness", self._drivers, indirect=True, ids=str)
@@ -58,10 +61,10 @@ class Run:
         self.errors[driver][node.originalname] = call.excinfo.value.with_traceback(None)
 
 
-@pytest.fixture(scope="module")
-def runs() -> dict[str, Run]:
-    """Each concern against the right driver, and the wrong ones that it has to see."""
-    return {concern: Run(concern, [_right(concern), *_wrong(concern)]) for concern in CONCERNS}
+@cache
+def run_of(concern: str) -> Run:
+    """Run a concern against the right driver, and the wrong ones that it has to see."""
+    return Run(concern, [_right(concern), *_wrong(concern)])
 
 
 def _right(concern: str) -> Mutant:
@@ -72,23 +75,37 @@ def _wrong(concern: str) -> list[Mutant]:
     return [mutant for mutant in MUTANTS if mutant.concern == concern]
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=str)
-def test_a_wrong_driver_is_found(runs: dict[str, Run], mutant: Mutant) -> None:
-    errors = runs[mutant.concern].errors[mutant]
+def together(concern: str) -> pytest.MarkDecorator:
+    """Let the tests that look at the run of a concern be in one process."""
+    return pytest.mark.group(f"suite {concern}")
+
+
+each_concern = pytest.mark.parametrize(
+    "concern", [pytest.param(concern, marks=together(concern)) for concern in CONCERNS]
+)
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [pytest.param(mutant, id=str(mutant), marks=together(mutant.concern)) for mutant in MUTANTS],
+)
+def test_a_wrong_driver_is_found(mutant: Mutant) -> None:
+    errors = run_of(mutant.concern).errors[mutant]
     assert errors
     mistakes_in_a_mutant = AttributeError, NameError, NotImplementedError, TypeError
     for error in errors.values():
         assert not isinstance(error, mistakes_in_a_mutant)
 
 
-@pytest.mark.parametrize("concern", CONCERNS)
-def test_the_right_driver_passes(runs: dict[str, Run], concern: str) -> None:
-    assert runs[concern].cases
-    assert not runs[concern].errors[_right(concern)]
+@each_concern
+def test_the_right_driver_passes(concern: str) -> None:
+    run = run_of(concern)
+    assert run.cases
+    assert not run.errors[_right(concern)]
 
 
-@pytest.mark.parametrize("concern", CONCERNS)
-def test_each_case_can_fail(runs: dict[str, Run], concern: str) -> None:
-    run = runs[concern]
+@each_concern
+def test_each_case_can_fail(concern: str) -> None:
+    run = run_of(concern)
     failed = {case for wrong in _wrong(concern) for case in run.errors[wrong]}
     assert run.cases - failed <= CANNOT_BE_SHOWN

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.support.live import COMMAND
 
-RUN_SECONDS = 60.0
+RUN_SECONDS = 120.0
 """Bound of the wait for a command that is expected to end by itself."""
 
 # Runs the rest of the command line without the powers that would let root write anywhere

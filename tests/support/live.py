@@ -4,29 +4,26 @@ import os
 import re
 import signal
 import ssl
-import subprocess
 import sysconfig
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+
+from tests.support.process import Process, read
 
 COMMAND = os.path.join(sysconfig.get_path("scripts"), "marconi-server")
 """The installed command."""
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 """Bound of the wait for a server that starts; a start takes about one second."""
 
-STOP_SECONDS = 45.0
-"""Bound of the wait for a server that stops: its default grace of 30 s, and some."""
+STOP_SECONDS = 90.0
+"""Bound of the wait for a server that stops: its default grace of 30 s, and more."""
 
 
-class LiveServer:
-    """A running `marconi-server`, in a process group of its own.
+class LiveServer(Process):
+    """A running `marconi-server`, with its workers.
 
     Serves from SQLite on a free port, unless the arguments say otherwise:
 
@@ -42,9 +39,8 @@ class LiveServer:
     headers   sent when it is asked whether it is healthy, such as a token
     tls       what a client of a server with TLS trusts, and shows of itself
 
-    As a context manager it starts at once, answers requests when the block begins, and is
-    killed with all its workers at the end, whatever happened. A server that was stopped or killed
-    can be started again: it gets the same port and the same files.
+    It answers requests when it is started. One that was stopped or killed can be started again: it
+    gets the same port and the same files.
     """
 
     failures = (503,)
@@ -65,15 +61,14 @@ class LiveServer:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="server-", dir=tmp_path))
+        super().__init__("the server", self.folder / "stderr.log")
         self.config_file = self.folder / "marconi.conf"
         self.database = database or tmp_path / "marconi.db"
         self.host = "127.0.0.1"
         self.port = port or 0
         self._gives_port = port is not None
         self._tls = tls
-        self._log_file = self.folder / "stderr.log"
         self._output_file = self.folder / "stdout.log"
-        self._process: subprocess.Popen[bytes] | None = None
         # Clients of tests leave connections open, and should not have to wait for their end.
         quick = {"OS_DRIVERS_TRANSPORT_WSGI__DRAIN_TIMEOUT": "1"}
         self._environment = {**os.environ, **quick, **(env or {})}
@@ -86,47 +81,18 @@ class LiveServer:
             self.config_file.write_text(config)
             self._arguments += ["--config-file", str(self.config_file)]
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.kill()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.kill()
-
     @property
     def url(self) -> str:
         """The base URL, without a slash at the end."""
         return f"{'http' if self._tls is None else 'https'}://{self.host}:{self.port}"
 
-    @property
-    def pid(self) -> int:
-        """The process id of the master."""
-        assert self._process is not None, "the server was never started"
-        return self._process.pid
-
     def start(self) -> None:
         """Start the server and wait until it answers; on the old port if it ran before."""
-        assert self._process is None or self._process.returncode is not None, "it still runs"
         port = ["--port", str(self.port)] if self._gives_port else []
         seen = len(self.log())
-        with self._log_file.open("ab") as log, self._output_file.open("ab") as output:
-            self._process = subprocess.Popen(
-                [*self._arguments, *port],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=log,
-                env=self._environment,
-                start_new_session=True,
-            )
+        self._spawn(
+            [*self._arguments, *port], output=self._output_file, environment=self._environment
+        )
         self.wait_until(lambda: self._listens(seen), START_SECONDS, "does not listen")
         self.wait_until(self._is_complete, START_SECONDS, "does not start all workers")
         self.wait_until(self.is_healthy, START_SECONDS, "does not answer")
@@ -137,10 +103,9 @@ class LiveServer:
         status = self.wait()
         assert status == 0, f"exit status {status}\n{self.log()}"
 
-    def wait(self) -> int:
+    def wait(self, seconds: float = STOP_SECONDS) -> int:
         """Wait until the server has ended, and return its exit status."""
-        assert self._process is not None, "the server was never started"
-        return self._process.wait(STOP_SECONDS)
+        return super().wait(seconds)
 
     def reload(self) -> None:
         """Send SIGHUP and wait until all workers were replaced, as a refused reload also does."""
@@ -155,25 +120,18 @@ class LiveServer:
         self._listens(seen)  # if the address changed
         self.wait_until(self.is_healthy, START_SECONDS, "does not answer")
 
-    def kill(self) -> None:
-        """Kill the master and all workers with SIGKILL, if any are left."""
-        if self._process is None:
-            return
-        with suppress(ProcessLookupError):  # all of the group may be gone
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-    def log(self) -> str:
-        """What the server wrote to stderr so far, over all its starts."""
-        return _read(self._log_file)
-
     def output(self) -> str:
         """What the server wrote to stdout so far, over all its starts."""
-        return _read(self._output_file)
+        return read(self._output_file)
 
     def worker_pids(self) -> list[int]:
         """The process ids of the workers that are alive now."""
         return children(self.pid)
+
+    def wait_for_workers(self) -> list[int]:
+        """Wait until at least one worker is alive, and return the process ids of all that are."""
+        self.wait_until(lambda: bool(self.worker_pids()), START_SECONDS, "has no worker")
+        return self.worker_pids()
 
     def is_healthy(self) -> bool:
         """Ask `/v1/health` on a connection of its own."""
@@ -190,16 +148,6 @@ class LiveServer:
         finally:
             connection.close()
 
-    def wait_until(self, condition: Callable[[], bool], seconds: float, complaint: str) -> None:
-        """Poll a condition; fail with the log when the server ends or the time is up."""
-        assert self._process is not None, "the server was never started"
-        deadline = time.monotonic() + seconds
-        while not condition():
-            status = self._process.poll()
-            assert status is None, f"the server ended with status {status}\n{self.log()}"
-            assert time.monotonic() < deadline, f"the server {complaint}\n{self.log()}"
-            time.sleep(0.02)
-
     def _is_complete(self) -> bool:
         return len(self.worker_pids()) == self._workers
 
@@ -211,10 +159,6 @@ class LiveServer:
         self.host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(found[1], found[1])
         self.port = int(found[2])
         return True
-
-
-def _read(file: Path) -> str:
-    return file.read_text(errors="replace") if file.exists() else ""
 
 
 def children(pid: int) -> list[int]:

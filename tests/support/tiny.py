@@ -4,14 +4,14 @@ import json
 import os
 import ssl
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.support.live import LiveServer
-from tests.support.wire import SECONDS, Response
+from tests.support.waiting import wait_until
+from tests.support.wire import Response
 
 ROOT = Path(__file__).parents[2]
 TINY = (sys.executable, "-m", "tests.support.tiny_app")
@@ -43,13 +43,6 @@ def seen(response: Response) -> dict[str, Any]:
     assert response.status == 200
     document: dict[str, Any] = json.loads(response.body)
     return document
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 class Held:

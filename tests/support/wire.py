@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-SECONDS = 30.0
+SECONDS = 60.0
 """Bound of every wait for the server."""
 
 

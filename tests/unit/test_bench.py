@@ -23,6 +23,7 @@ from bench.outcome import Outcome
 from bench.results import Contest, Measurement, Row
 from bench.servers import BenchError
 from marconi_server.storage.sqlite.driver import SQLiteOptions, SQLiteStore
+from tests.unit.benchmark import case, cells, demand_wrk, measure
 
 OUTCOME = (
     '{"requests": 300, "microseconds": 2000000, "p50": 1500, "p99": 9000, "wrong": 0, '
@@ -30,11 +31,6 @@ OUTCOME = (
 )
 
 PLAN = Plan(connections=2, seconds=1, warm_up=1, workers=2, threads=4, load_threads=1, timeout=30)
-
-
-def case(name: str) -> Case:
-    (found,) = (case for case in CASES if case.name == name)
-    return found
 
 
 def measurement(rate: int = 100, **changes: Any) -> Measurement:
@@ -120,11 +116,9 @@ def test_the_table_shows_median_extremes_and_share() -> None:
         row("store", *[measurement(20_000, load_cpu=None, others=0.25)] * 3),
         row("marconi", measurement(5400), measurement(6000), measurement(7000, errors=2)),
     ]
-    lines = report.rates(rows).splitlines()
-    assert len({len(line) for line in lines}) == 1
-    head, _, empty, store, marconi = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in lines
-    ]
+    text = report.rates(rows)
+    assert len({len(line) for line in text.splitlines()}) == 1
+    head, empty, store, marconi = cells(text)
     assert dict(zip(head, empty, strict=True)) == {
         "case": "post1",
         "connections": "32",
@@ -149,13 +143,11 @@ def test_the_table_shows_median_extremes_and_share() -> None:
 def test_any_contender_may_be_the_baseline() -> None:
     rows = [row("empty", measurement(200)), row("marconi", measurement(100))]
     rows.append(row("keystone", measurement(90)))
-    head, _, *lines = report.rates(rows, "marconi").splitlines()
-    assert head.rstrip(" |").endswith("of marconi")
-    shares = [line.strip("| ").rpartition("|")[2].strip() for line in lines]
-    assert shares == ["200%", "100%", "90%"]
+    last = [line[-1] for line in cells(report.rates(rows, "marconi"))]
+    assert last == ["of marconi", "200%", "100%", "90%"]
 
 
-def test_a_report_says_what_it_was_and_keeps_every_round(tmp_path: Path) -> None:
+def test_a_report_says_what_it_was_and_the_file_keeps_every_round(tmp_path: Path) -> None:
     broken = row("marconi", measurement(), measurement(errors=1, complaint="204 once"))
     result = Contest(
         started="2026-01-02T03:04:05Z",
@@ -164,9 +156,7 @@ def test_a_report_says_what_it_was_and_keeps_every_round(tmp_path: Path) -> None
         rows=[broken],
         baseline="store",
     )
-    path = results.write(result, "contest", report.markdown(result), tmp_path / "results")
-    assert path.name == "2026-01-02T030405Z-contest.md"
-    text = path.read_text("utf-8")
+    text = report.markdown(result)
     for part in (
         "`python -m bench`",
         "* cores: 2",
@@ -176,8 +166,9 @@ def test_a_report_says_what_it_was_and_keeps_every_round(tmp_path: Path) -> None
         "of store",
     ):
         assert part in text
-    (stored,) = results.stored(path.parent, "contest")
-    assert results.read(stored, Contest) == result
+    path = tmp_path / "results" / "contest.json"
+    results.write(result, path)
+    assert results.read(path, Contest) == result
 
 
 # The store alone
@@ -280,7 +271,9 @@ def test_it_does_not_measure_commits_to_memory(
     assert "is in memory" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["--rounds", "0"], ["--seconds", "1.5"]])
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["--rounds", "0"], ["--seconds", "1.5"], ["--name", "../a"]]
+)
 def test_bad_arguments_are_refused(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -295,27 +288,19 @@ def test_bad_arguments_are_refused(
 
 @pytest.fixture
 def real_wrk() -> None:
-    if not wrk.available():
-        if os.environ.get("CI"):
-            pytest.fail(wrk.MISSING)
-        pytest.skip(wrk.MISSING)
+    demand_wrk()
 
 
 @pytest.mark.usefixtures("real_wrk")
 def test_it_measures_and_leaves_nothing_but_the_report(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(options, "MEMORY", ())  # whatever disk the tests run on
-    work, kept = tmp_path / "work", tmp_path / "results"
-    work.mkdir()
     arguments = (
         "cycle10 --contenders empty marconi --connections 2 --seconds 1 --rounds 1 --rates 50"
+        " --timeout 30"
     )
-    places = ["--timeout", "30", "--folder", str(work), "--results", str(kept)]
-    assert command.main([*arguments.split(), *places]) == 0
-    assert list(work.iterdir()) == []
-    (stored,) = results.stored(kept, "contest")
-    empty, marconi, steady = results.read(stored, Contest).rows
+    result, views = measure(arguments, Contest, monkeypatch, tmp_path)
+    empty, marconi, steady = result.rows
     assert (empty.contender, marconi.contender) == ("empty", "marconi")
     for each in (empty.rounds[0], marconi.rounds[0], steady.rounds[0]):
         assert each.requests > 0
@@ -324,7 +309,7 @@ def test_it_measures_and_leaves_nothing_but_the_report(
     assert (steady.contender, steady.percent) == ("marconi", 50)
     assert steady.asked == pytest.approx(marconi.rate / 2)
     assert steady.rate <= marconi.rate / 2 + 1
-    assert {path.name.rpartition("-")[2] for path in kept.glob("*.svg")} >= {"rates.svg"}
+    assert views.keys() == {"rows", "rates", "latencies"}
 
 
 @pytest.mark.usefixtures("real_wrk")

@@ -1,6 +1,5 @@
 """Growth and endurance: how stores are filled, what they are asked, what figures become."""
 
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -10,7 +9,7 @@ from random import Random
 import pytest
 
 from bench import __main__ as command
-from bench import endurance_report, growth_report, options, results, wrk
+from bench import endurance_report, growth_report
 from bench.client import Connection
 from bench.endurance import _come_and_go
 from bench.engines import SQLite
@@ -20,6 +19,7 @@ from bench.results import Endurance, Growth, GrowthRow, Latency, Life, Memory, S
 from bench.servers import BenchError, serve, server_options
 from bench.subjects import OPERATIONS, OfServer, OfStore, Stopwatch, sample
 from marconi_server.storage.sqlite.driver import SQLiteOptions, SQLiteStore
+from tests.unit.benchmark import cells, demand_wrk, measure
 
 SMALL = Point(size=7, queues=3, free=12, claimed=5, body=200)
 
@@ -132,11 +132,7 @@ def test_the_table_of_growth_has_a_column_for_each_size() -> None:
     text = growth_report.markdown(result)
     assert "## A queue gets longer" in text
     assert "Claimed messages lie in front" not in text
-    head, _, post, _ = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in text.splitlines()
-        if line.startswith("|")
-    ]
+    head, post, _ = cells(text)
     assert head == ["engine", "level", "operation", "1,000", "4,000", "growth of p50"]
     assert post == ["sqlite", "store", "post", "1.00 / 10.00", "4.00 / 40.00", "4.00"]
 
@@ -144,20 +140,14 @@ def test_the_table_of_growth_has_a_column_for_each_size() -> None:
 def test_growth_is_measured_and_leaves_nothing_but_the_report(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(options, "MEMORY", ())  # whatever disk the tests run on
-    work, kept = tmp_path / "work", tmp_path / "kept"
-    work.mkdir()
     arguments = "growth bodies --engines sqlite --largest 100 --warm-up 1 --samples 3 --rounds 2"
-    places = ["--folder", str(work), "--results", str(kept)]
-    assert command.main([*arguments.split(), *places]) == 0
-    assert list(work.iterdir()) == []
-    (stored,) = results.stored(kept, "growth")
-    rows = results.read(stored, Growth).rows
+    result, views = measure(arguments, Growth, monkeypatch, tmp_path)
+    rows = result.rows
     assert [(each.level, each.operation) for each in rows] == [
         (level, operation) for level in ("store", "HTTP") for operation in OPERATIONS
     ]
     assert all(each.size == 100 and len(each.rounds) == 2 for each in rows)
-    assert [path.name.rpartition("-")[2] for path in kept.glob("*.svg")] == ["bodies.svg"]
+    assert views.keys() == {"bodies"}
 
 
 def test_an_unknown_question_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,17 +179,11 @@ def test_messages_come_and_go_twice(tmp_path: Path) -> None:
 def test_endurance_is_measured_and_leaves_nothing_but_the_report(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    if not wrk.available():
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(wrk.MISSING)
-    monkeypatch.setattr(options, "MEMORY", ())
-    work, kept = tmp_path / "work", tmp_path / "kept"
-    work.mkdir()
+    demand_wrk()
     arguments = "endurance --engines sqlite --requests 1 --messages 100 --seconds 1"
-    places = ["--folder", str(work), "--results", str(kept)]
-    assert command.main([*arguments.split(), *places]) == 0
-    assert list(work.iterdir()) == []
-    (stored,) = results.stored(kept, "endurance")
-    (life,) = results.read(stored, Endurance).lives
+    result, views = measure(arguments, Endurance, monkeypatch, tmp_path)
+    assert views.keys() == {"memory", "disk"}
+    (life,) = result.lives
     assert len(life.space) == 6
     before, after = life.memory
     assert before.requests == 0 < after.requests
@@ -222,5 +206,8 @@ def test_the_report_of_endurance_has_memory_and_disk() -> None:
     )
     result = Endurance(started="now", command="x", conditions={}, lives=[life])
     text = endurance_report.markdown(result)
-    assert "|       2,000,000 |         51.0 |         61.0 |" in text
-    assert "| full     | 1,200.0 |" in text
+    tables = cells(text)
+    assert ["requests to sqlite", "worker 1, MB", "worker 2, MB"] in tables
+    assert ["2,000,000", "51.0", "61.0"] in tables
+    assert ["sqlite", "MB"] in tables
+    assert ["full", "1,200.0"] in tables

@@ -1,7 +1,6 @@
 """The load tool of the benchmark that keeps to a rate: what it sends, and when latency begins."""
 
 import json
-import os
 import re
 import socket
 import threading
@@ -18,6 +17,7 @@ from bench.cases import BODIES, CASES, HEADERS, bodies
 from bench.client import Answer, Connection, request
 from bench.paced import Cycle, Order, Single, Tally
 from bench.servers import BenchError
+from tests.unit.benchmark import demand_wrk
 
 LOADS = {case.name: case.load for case in CASES}
 
@@ -74,8 +74,7 @@ def test_requests_with_bodies_differ_from_each_other() -> None:
 
 @pytest.mark.parametrize("name", ["post10", "cycle10"])
 def test_wrk_sends_such_bodies_as_well(name: str) -> None:
-    if not wrk.available():
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(wrk.MISSING)
+    demand_wrk()
     received: list[bytes] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -144,8 +143,7 @@ def test_a_cycle_goes_on_with_what_was_answered() -> None:
 
 
 def test_a_cycle_of_several_deletes_them_together() -> None:
-    (case,) = (case for case in CASES if case.name == "cycle10")
-    sends = paced.script(case.load, {})
+    sends = paced.script(LOADS["cycle10"], {})
     hrefs = ",".join(f'{{"href": "/v1/queues/load/messages/{n}?claim_id=2"}}' for n in range(10))
     assert sends.is_right(Answer(201, f"[{hrefs}]".encode()), "claim")
     ids = ",".join(map(str, range(10)))

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from bench import bare, wrk
+from bench import bare
 from bench.cases import CASES, Case
 from bench.contenders import CONTENDERS, ON_MONGODB
 from bench.engines import ENGINES
@@ -16,6 +16,7 @@ from bench.points import Point
 from bench.subjects import OfStore, sample
 from tests.mongodb import search
 from tests.mongodb.deployment import Deployment
+from tests.unit.benchmark import case, demand_wrk
 
 PLAN = Plan(connections=2, seconds=1, warm_up=1, workers=1, threads=4, load_threads=1, timeout=30)
 
@@ -33,20 +34,20 @@ def test_bare_pymongo_does_all_cases() -> None:
     assert bare.WORK.keys() == {case.name for case in CASES}
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_bare_pymongo_gives_right_answers(mongodb: Deployment, case: Case) -> None:
+@pytest.mark.parametrize("each", CASES, ids=lambda each: each.name)
+def test_bare_pymongo_gives_right_answers(mongodb: Deployment, each: Case) -> None:
     with mongodb.client() as client:
         client.drop_database("bare")
         messages = bare.messages_of(client)
         try:
-            bare.fill(messages, case.fill // 100 + min(case.taken, 60))
-            steps = bare.WORK[case.name](messages)
+            bare.fill(messages, each.fill // 100 + min(each.taken, 60))
+            steps = bare.WORK[each.name](messages)
             assert list(islice(steps, 6)) == [True] * 6
             claimed = messages.count_documents({"claim": {"$ne": None}})
-            if case.cycle:
+            if each.cycle:
                 assert messages.count_documents({}) == 0
-            elif case.name.startswith("claim"):
-                assert claimed == 6 * int(case.name.removeprefix("claim"))
+            elif each.name.startswith("claim"):
+                assert claimed == 6 * int(each.name.removeprefix("claim"))
         finally:
             client.drop_database("bare")
 
@@ -54,10 +55,8 @@ def test_bare_pymongo_gives_right_answers(mongodb: Deployment, case: Case) -> No
 @pytest.mark.usefixtures("program")
 @pytest.mark.parametrize("name", sorted(ON_MONGODB))
 def test_the_contenders_on_mongodb(name: str, tmp_path: Path) -> None:
-    if not wrk.available():
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(wrk.MISSING)
-    (case,) = (case for case in CASES if case.name == "cycle1")
-    measured = CONTENDERS[name](case, PLAN, tmp_path)
+    demand_wrk()
+    measured = CONTENDERS[name](case("cycle1"), PLAN, tmp_path)
     assert (measured.errors, measured.complaint) == (0, "")
     assert measured.requests > 0
     assert measured.database_cpu is not None

@@ -1,6 +1,5 @@
 """Where the time goes: stacks to layers, and one small run of it."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command
-from bench import options, profile, results, wrk
+from bench import options, profile, wrk
 from bench.results import Profile, ProfileRow
+from tests.unit.benchmark import cells, demand_wrk, measure
 
 STACKS = """\
 <module> (marconi_server/__main__.py:8);run (gunicorn/arbiter.py:2);run (marconi_server/server/worker.py:9) 4
@@ -41,11 +41,7 @@ def test_the_table_has_what_each_layer_costs_a_request() -> None:
         ProfileRow("sqlite", "post1", 10_000.0, 80e-6, {"store": 1, "API": 1}),
     ]
     result = Profile(started="2026-01-02T03:04:05Z", command="x", conditions={}, rows=rows)
-    head, _, stats, post = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in profile.markdown(result).splitlines()
-        if line.startswith("|")
-    ]
+    head, stats, post = cells(profile.markdown(result))
     assert head == ["case", "requests/s", "server CPU µs", "HTTP", "API", "store"]
     assert stats == ["stats", "20,000", "50", "38", "0", "12"]
     assert post == ["post1", "10,000", "80", "0", "40", "40"]
@@ -78,19 +74,13 @@ def refusal() -> str:
 def test_a_profile_is_made_and_leaves_nothing_but_the_report(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    if not wrk.available():
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(wrk.MISSING)
+    demand_wrk()
     if reason := refusal():
         pytest.skip(f"py-spy may not look at other processes: {reason}")
-    monkeypatch.setattr(options, "MEMORY", ())
-    work, kept = tmp_path / "work", tmp_path / "kept"
-    work.mkdir()
-    places = ["--folder", str(work), "--results", str(kept)]
     arguments = "profile stats --engines sqlite --seconds 1 --workers 1"
-    assert command.main([*arguments.split(), *places]) == 0
-    assert list(work.iterdir()) == []
-    (stored,) = results.stored(kept, "profile")
-    (row,) = results.read(stored, Profile).rows
+    result, views = measure(arguments, Profile, monkeypatch, tmp_path)
+    assert views.keys() == {"sqlite"}
+    (row,) = result.rows
     assert (row.engine, row.case) == ("sqlite", "stats")
     assert row.rate > 0
     assert 0 < row.server_cpu < 1

@@ -1,7 +1,6 @@
 """Requests on one queue in groups: who leads, who waits, who is told what."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -10,6 +9,7 @@ import pytest
 from marconi_server import waiting
 from marconi_server.storage.errors import StorageConflict, StorageUnavailable
 from marconi_server.storage.mongodb.groups import LARGEST_GROUP, Groups, Job
+from tests.support.waiting import wait_until
 
 PATIENCE = 30.0
 """Bound of every wait, in seconds."""
@@ -149,13 +149,6 @@ def groups(work: Work) -> Iterator[Groups[str, int, int]]:
     groups: Groups[str, int, int] = Groups(work, here, timeout=7)
     yield groups
     assert groups._lines == {}, "something is left, and the queue is stuck"
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def line_up(groups: Groups[str, int, int], requests: Sequence[int]) -> list[Caller]:

@@ -1,8 +1,7 @@
 """Removal in the background: bounded steps, nothing left over, nobody sees it."""
 
 import logging
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from marconi_server.storage.conformance import ManualClock
 from marconi_server.storage.contract import NewMessage
 from marconi_server.storage.sqlite.driver import SQLiteOptions, SQLiteStore
 from marconi_server.storage.sqlite.sweeper import STEP, Sweeper, step
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -114,13 +114,6 @@ def test_the_counters_agree_with_the_rows_after_everything(
     assert counted == [(rows(store, "message"), rows(store, "message WHERE claim_id NOTNULL"))]
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_the_sweeper_comes_by_itself_and_survives_a_fault(
     tmp_path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -131,9 +124,9 @@ def test_the_sweeper_comes_by_itself_and_survives_a_fault(
     clock.advance(60)
     with caplog.at_level(logging.WARNING):
         path.rename(path.with_name("away.db"))
-        until(lambda: "were not removed" in caplog.text)
+        wait_until(lambda: "were not removed" in caplog.text)
         path.with_name("away.db").rename(path)
-        until(lambda: rows(store, "message") == 0)
+        wait_until(lambda: rows(store, "message") == 0)
     store.close()
     assert not store._sweeper._thread.is_alive()
 
@@ -149,7 +142,7 @@ def test_a_defect_is_logged_and_is_not_the_end_of_removal(
     with monkeypatch.context() as broken:
         broken.setattr(Sweeper, "work_to_do", lambda _self: 1 // 0)
         sweeper = Sweeper(store._reader, store._writer, clock, interval=0.01)
-        until(lambda: "because of a defect" in caplog.text)
-    until(lambda: rows(store, "message") == 0)
+        wait_until(lambda: "because of a defect" in caplog.text)
+    wait_until(lambda: rows(store, "message") == 0)
     sweeper.close()
     assert "ZeroDivisionError" in caplog.text

@@ -4,7 +4,6 @@ import errno
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +28,7 @@ from marconi_server.storage.sqlite.writer import (
     _Job,
     each,
 )
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -90,10 +90,7 @@ def gate(writer: Writer) -> Iterator[Gate]:
 
 def queued(writer: Writer, count: int) -> None:
     """Wait until so many writes wait for the next group."""
-    deadline = time.monotonic() + 10
-    while writer._waiting.qsize() < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    wait_until(lambda: writer._waiting.qsize() >= count, pause=0.001)
 
 
 def transactions(engine: Engine) -> int:
