@@ -231,8 +231,12 @@ FAILURES = {
 
 
 def log_unavailable(req: falcon.Request, error: StorageUnavailable) -> None:
-    """Tell the operator on one line what storage could not do, and why."""
-    cause = f" ({error.__cause__!r})" if error.__cause__ else ""
+    """Tell the operator on one line what storage could not do, and why.
+
+    Of the engine's own error the kind is enough: the reason has what matters of its text, of which
+    the rest may quote messages.
+    """
+    cause = f" ({type(error.__cause__).__name__})" if error.__cause__ else ""
     log.warning("%s %r: storage unavailable: %s%s", req.method, req.path, error, cause)
 
 

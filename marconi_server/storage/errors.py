@@ -1,8 +1,9 @@
 """The only exceptions a storage driver raises.
 
 HTTP turns them into answers in one place (`marconi_server.api.errors`). A driver
-chains the exception of its engine (`raise ... from error`), so that the log shows
-the cause. Anything else that leaves a driver is a bug and becomes a 500.
+says in the reason what an operator has to know, without what clients have stored, and chains
+the exception of its engine (`raise ... from error`). Anything else that leaves a driver
+is a bug and becomes a 500.
 """
 
 from typing import Final

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bson import json_util
+from bson import ObjectId, json_util
 from pymongo import MongoClient
 from pymongo.uri_parser import parse_uri
 
@@ -265,8 +265,7 @@ def leap(client: Client, database: str) -> None:
     """Do what the page tells operators to do after a restore."""
     (text,) = blocks("js", "Backup and restore")
     assert text.splitlines()[0] == "use marconi"
-    client[database].messages.update_many(*call("db.messages.updateMany", text))
-    client[database].housekeeping.update_one(*call("db.housekeeping.updateOne", text))
+    client[database].messages.delete_many(*call("db.messages.deleteMany", text))
 
 
 def test_markers_are_good_after_a_restore(mongodb: Deployment, mongodb_database: str) -> None:
@@ -284,6 +283,7 @@ def test_markers_are_good_after_a_restore(mongodb: Deployment, mongodb_database:
         marker, other_marker = (each.page().marker for each in (queue, dropped))
         dropped.drop()
         store.close()
+        clock.advance(1)
         restore(client, mongodb_database, backup)
 
         store = MongoDBStore.open(options, clock)
@@ -299,6 +299,21 @@ def test_markers_are_good_after_a_restore(mongodb: Deployment, mongodb_database:
         dropped.drop()
         after = dropped.create().post_numbers(2)
         assert ids(dropped.page(other_marker)) == after
+    store.close()
+
+
+def test_a_queue_is_counted_anew(mongodb: Deployment, mongodb_database: str) -> None:
+    (text,) = blocks("js", "Count a queue anew")
+    options = MongoDBOptions(uri=mongodb.uri, database=mongodb_database, sweep_interval=3600)
+    store = MongoDBStore.open(options)
+    queue = BoundQueue(store).create()
+    posted = queue.post_numbers(5)
+    with mongodb.client() as client:
+        client[mongodb_database].messages.delete_one({"_id": ObjectId(posted[2])})
+        assert queue.counts() == (5, 0), "what the page warns of"
+        client[mongodb_database].queues.update_many(*call("db.queues.updateMany", text))
+    for _ in range(2):
+        assert queue.counts() == (4, 0)
     store.close()
 
 

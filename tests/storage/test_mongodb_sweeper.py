@@ -12,6 +12,7 @@ from marconi_server.storage.conformance.support import INSTANT, BoundQueue, ids_
 from marconi_server.storage.contract import Store
 from marconi_server.storage.mongodb import sweeper as module
 from marconi_server.storage.mongodb.driver import MongoDBStore
+from marconi_server.storage.mongodb.operations import QueueIds
 from marconi_server.storage.mongodb.sweeper import LEASE_SECONDS, Sweeper
 from tests.mongodb.deployment import Deployment
 from tests.storage.conftest import COMMANDS, OUT_OF_DISK_SPACE, MongoDBHarness
@@ -51,6 +52,19 @@ def documents(store: Store, **wanted: Any) -> int:
     """Count the messages that are stored, visible or not."""
     assert isinstance(store, MongoDBStore)
     return store._engine.messages.count_documents({"position": {"$gt": 0}, **wanted})
+
+
+def sweeper_of(
+    store: MongoDBStore, clock: ManualClock, *, interval: float, max_clock_skew: float
+) -> Sweeper:
+    """Give the store one more sweeper."""
+    return Sweeper(
+        store._engine,
+        QueueIds(store._engine),
+        clock,
+        interval=interval,
+        max_clock_skew=max_clock_skew,
+    )
 
 
 def sweep(sweeper: Sweeper) -> int:
@@ -124,7 +138,7 @@ def test_nothing_is_removed_twice_from_the_count(
 def test_removal_waits_for_nodes_whose_clock_may_be_behind(
     store: MongoDBStore, queue: BoundQueue, clock: ManualClock
 ) -> None:
-    sweeper = Sweeper(store._engine, clock, interval=3600, max_clock_skew=2)
+    sweeper = sweeper_of(store, clock, interval=3600, max_clock_skew=2)
     queue.post_numbers(1, ttl=60)
     clock.advance(60)
     assert queue.ids() == []
@@ -196,7 +210,7 @@ def test_it_comes_by_itself_also_after_a_fault(
     clock.advance(60)
     engine.timeout = 0.2
     with mongodb.fail_command(*COMMANDS, error_code=OUT_OF_DISK_SPACE):
-        sweeper = Sweeper(engine, clock, interval=0.01, max_clock_skew=0)
+        sweeper = sweeper_of(store, clock, interval=0.01, max_clock_skew=0)
         wait_until(lambda: "Expired messages were not removed: " in caplog.text)
         engine.timeout = 10
     wait_until(lambda: documents(store) == 0)
@@ -215,7 +229,7 @@ def test_a_defect_is_logged_and_is_not_the_end_of_removal(
     clock.advance(60)
     with monkeypatch.context() as broken:
         broken.setattr(Sweeper, "work", lambda _self: 1 // 0)
-        sweeper = Sweeper(store._engine, clock, interval=0.01, max_clock_skew=0)
+        sweeper = sweeper_of(store, clock, interval=0.01, max_clock_skew=0)
         wait_until(lambda: "because of a defect" in caplog.text)
     wait_until(lambda: documents(store) == 0)
     sweeper.close()
@@ -226,7 +240,7 @@ def test_it_says_that_a_clock_has_gone_wrong(
     store: MongoDBStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = ManualClock(time.time() + 3600)
-    sweeper = Sweeper(store._engine, clock, interval=0.01, max_clock_skew=1)
+    sweeper = sweeper_of(store, clock, interval=0.01, max_clock_skew=1)
     wait_until(lambda: "The clock of this host and that of the MongoDB primary" in caplog.text)
     sweeper.close()
     (record,) = caplog.records

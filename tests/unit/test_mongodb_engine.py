@@ -24,7 +24,8 @@ from pymongo.errors import (
 )
 
 from marconi_server.storage.errors import StorageUnavailable
-from marconi_server.storage.mongodb.engine import faults, is_fault, random_id, summary
+from marconi_server.storage.mongodb.engine import random_id
+from marconi_server.storage.mongodb.faults import IndexMissing, faults, is_fault, summary
 
 
 def bulk(write_errors: list[int], concern_errors: list[int]) -> BulkWriteError:
@@ -51,6 +52,11 @@ FAULTS = {
     "lack of rights": OperationFailure("not authorized", 13),
     "out of disk space": OperationFailure("no", 14031),
     "interrupted": OperationFailure("operation was interrupted", 11601),
+    "a unique index of somebody": DuplicateKeyError("no", 11000, {"keyPattern": {"client": 1}}),
+    "a validator of somebody": bulk([121], []),
+    "a view of somebody": OperationFailure("no", 166),
+    "a capped collection of somebody": OperationFailure("no", 263),
+    "a time series of somebody": WriteError("no", 72),
     "without a code": OperationFailure("no"),
     "write conflict": OperationFailure("WriteConflict", 112),
     "write conflict of a bulk": bulk([112], []),
@@ -62,9 +68,9 @@ DEFECTS = {
     "wrong value": OperationFailure("no", 2),
     "wrong type": OperationFailure("no", 14),
     "unknown option": OperationFailure("no", 40415),
-    "wrong hint": OperationFailure("hint provided does not correspond to an index", 2),
     "wrong update": WriteError("no", 9),
     "duplicate": DuplicateKeyError("no", 11000),
+    "duplicate of ours": DuplicateKeyError("no", 11000, {"keyPattern": {"_id": 1}}),
     "duplicate in a bulk": bulk([11000], []),
     "duplicate in a bulk, without a majority": bulk([11000], [64]),
     "one defect among faults": bulk([112, 9], []),
@@ -104,6 +110,10 @@ def test_what_is_no_error_of_pymongo_passes() -> None:
         ),
         ("no, full error: {'ok': 0.0,\n 'code': 13}", "no"),
         ("one\n  and two", "one and two"),
+        (
+            'not authorized on a to execute command { insert: "b", documents: [ { body: "c" } ] }',
+            "not authorized on a to execute command insert",
+        ),
     ],
 )
 def test_the_reason_is_one_line_without_what_pymongo_adds(text: str, line: str) -> None:
@@ -113,6 +123,19 @@ def test_the_reason_is_one_line_without_what_pymongo_adds(text: str, line: str) 
 def test_the_reason_of_an_answer_is_its_message() -> None:
     answer = {"ok": 0, "code": 13, "$clusterTime": "..."}
     assert summary(OperationFailure("not authorized", 13, answer)) == "not authorized"
+
+
+def test_the_reason_of_a_bulk_is_that_of_its_first_write_without_the_document() -> None:
+    failed = {"code": 121, "errmsg": "Document failed validation", "op": {"body": b"secret"}}
+    error = BulkWriteError({"writeErrors": [failed, bulk([2], []).details["writeErrors"][0]]})
+    assert summary(error) == "Document failed validation"
+
+
+def test_an_index_that_a_query_names_and_that_is_missing() -> None:
+    text = "planner returned error: hint provided does not correspond to an existing index"
+    with pytest.raises(IndexMissing) as caught, faults():
+        raise OperationFailure(text, 2)
+    assert isinstance(caught.value, StorageUnavailable)
 
 
 def test_random_ids_have_nothing_in_common() -> None:

@@ -15,7 +15,7 @@ from pymongo import UpdateMany
 
 from marconi_server.storage.contract import Claim, Claims, Clock
 from marconi_server.storage.errors import ClaimNotFound, QueueNotFound
-from marconi_server.storage.mongodb.engine import Document, Documents, Engine, Session, random_id
+from marconi_server.storage.mongodb.engine import Engine, Session, random_id
 from marconi_server.storage.mongodb.free import FreeMessages
 from marconi_server.storage.mongodb.groups import Groups, Job
 from marconi_server.storage.mongodb.operations import (
@@ -25,7 +25,7 @@ from marconi_server.storage.mongodb.operations import (
     parse_id,
     read_messages,
 )
-from marconi_server.storage.mongodb.schema import BY_CLAIM, BY_ID
+from marconi_server.storage.mongodb.schema import BY_CLAIM, BY_ID, Document, Documents, is_message
 
 
 @dataclass(frozen=True)
@@ -138,10 +138,11 @@ class MongoDBClaims(Operations, Claims):
         found = self.engine.read(
             lambda: self.engine.messages.find(wanted, hint=BY_CLAIM).sort("position").to_list()
         )
-        if not found:
+        held = [each for each in found if is_message(each) and _is_claim(each["claim"])]
+        if not held:
             raise ClaimNotFound(claim_id=claim_id, queue=queue)
-        claim = found[0]["claim"]
-        return Claim(claim_id, claim["ttl"], age(claim["started"], now), read_messages(found, now))
+        claim = held[0]["claim"]
+        return Claim(claim_id, claim["ttl"], age(claim["started"], now), read_messages(held, now))
 
     def renew(
         self, project: str | None, queue: str, claim_id: str, *, ttl: int, grace: int
@@ -195,6 +196,10 @@ class MongoDBClaims(Operations, Claims):
             return result.matched_count
 
         return self.engine.transact(work)
+
+
+def _is_claim(claim: Document) -> bool:
+    return isinstance(claim.get("ttl"), int) and isinstance(claim.get("started"), int)
 
 
 def _updates(queue_id: ObjectId, now: int, shares: _Shares) -> Iterator[UpdateMany]:

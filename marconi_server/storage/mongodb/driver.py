@@ -15,10 +15,11 @@ once when the engine fails (`Engine.repeat`): ids are minted before, and filters
 to be done.
 
 Where things are: `schema.py` the documents, and why each index is there; `engine.py` the
-connection and its faults; `pool.py` which connections are not kept; `startup.py` what is checked at
-the start; `operations.py`, `queues.py`, `messages.py`, `claims.py` the operations; `free.py` what
-is free to be listed and claimed; `groups.py` and `turns.py` why many clients do not contend;
-`threads.py` who waits for the database; `sweeper.py` removal.
+connection; `faults.py` which of its errors are faults of the database; `pool.py` which connections
+are not kept; `startup.py` what is checked at the start; `operations.py`, `queues.py`,
+`messages.py`, `claims.py` the operations; `free.py` what is free to be listed and claimed;
+`mending.py` what becomes of a queue that others have changed; `groups.py` and `turns.py` why many
+clients do not contend; `threads.py` who waits for the database; `sweeper.py` removal.
 """
 
 import time
@@ -27,6 +28,7 @@ from typing import ClassVar, Self
 
 from marconi_server.config.options import option
 from marconi_server.storage.contract import Clock, Store
+from marconi_server.storage.errors import StorageUnavailable
 from marconi_server.storage.mongodb import startup
 from marconi_server.storage.mongodb.claims import MongoDBClaims
 from marconi_server.storage.mongodb.engine import Engine
@@ -34,6 +36,7 @@ from marconi_server.storage.mongodb.free import FreeMessages
 from marconi_server.storage.mongodb.messages import MongoDBMessages
 from marconi_server.storage.mongodb.operations import QueueIds
 from marconi_server.storage.mongodb.queues import MongoDBQueues
+from marconi_server.storage.mongodb.schema import SCHEMA, other_version
 from marconi_server.storage.mongodb.sweeper import Sweeper
 
 
@@ -85,10 +88,14 @@ class MongoDBStore(Store):
 
     def __init__(self, engine: Engine, clock: Clock, options: MongoDBOptions) -> None:
         self._engine = engine
-        self._sweeper = Sweeper(
-            engine, clock, interval=options.sweep_interval, max_clock_skew=options.max_clock_skew
-        )
         queue_ids = QueueIds(engine)
+        self._sweeper = Sweeper(
+            engine,
+            queue_ids,
+            clock,
+            interval=options.sweep_interval,
+            max_clock_skew=options.max_clock_skew,
+        )
         self.queues = MongoDBQueues(engine, queue_ids, clock)
         self._free = FreeMessages(self._sweeper.expired_claims_seen)
         self.messages = MongoDBMessages(engine, queue_ids, clock, self._free)
@@ -111,7 +118,9 @@ class MongoDBStore(Store):
         return cls(engine, clock, options)
 
     def ping(self) -> None:
-        self._engine.repeat(lambda: self._engine.housekeeping.find_one({"_id": "floor"}))
+        schema = self._engine.repeat(lambda: self._engine.housekeeping.find_one({"_id": SCHEMA}))
+        if schema is not None and (other := other_version(schema)):
+            raise StorageUnavailable(reason=f"Database {self._engine.database.name} {other}")
 
     def close(self) -> None:
         self._sweeper.close()

@@ -7,11 +7,9 @@ with read concern majority, whatever the URI says; what the URI says to the cont
 
 import logging
 import os
-import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import pymongo
 from bson import ObjectId
@@ -19,27 +17,31 @@ from pymongo import MongoClient, ReadPreference
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.errors import (
-    BulkWriteError,
-    ConnectionFailure,
-    ExecutionTimeout,
+    DuplicateKeyError,
     InvalidOperation,
     OperationFailure,
-    ProtocolError,
     PyMongoError,
-    WriteConcernError,
 )
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from marconi_server import waiting
 from marconi_server.storage.errors import StorageConflict, StorageUnavailable
-from marconi_server.storage.mongodb.schema import LEASE
+from marconi_server.storage.mongodb.faults import IndexMissing, faults, summary
+from marconi_server.storage.mongodb.pool import renew_connections
+from marconi_server.storage.mongodb.schema import (
+    FLOOR,
+    LEASE,
+    MESSAGE_INDEXES,
+    QUEUE_INDEXES,
+    SCHEMA,
+    VERSION,
+    Document,
+)
 from marconi_server.storage.mongodb.threads import Threads
 from marconi_server.storage.mongodb.turns import Turns
 
 Result = TypeVar("Result")
-Document = dict[str, Any]
-Documents = list[Document]
 Session = ClientSession
 
 log = logging.getLogger(__name__)
@@ -52,19 +54,11 @@ ABANDONED_SECONDS: Final = 1.0
 GOODBYE_SECONDS: Final = 1.0
 """How long the end of our sessions may take. For a server that is away pymongo would wait 30 s."""
 
-_FAULTS: Final = (ConnectionFailure, ExecutionTimeout, ProtocolError, WriteConcernError)
-
+_AUTHENTICATION_FAILED: Final = 18
 _WRITE_CONFLICT: Final = 112
 
-_WRONG_COMMANDS: Final = frozenset({2, 9, 14, 40, 52, 53, 54, 56, 57, 66, 72, 73, 263, 11000})
-"""Codes with which a server refuses a command that is wrong in itself: BadValue, FailedToParse,
-TypeMismatch, ConflictingUpdateOperators and the like, and DuplicateKey, which is dealt with where
-it can happen. Those are bugs of ours."""
-
-_ADDED: Final = re.compile(r" \(configured timeouts: [^)]*\)|, (Timeout|full error): .*", re.DOTALL)
-
-_FIRST_ASSERTION: Final = 15_000
-"""From here on codes are of assertions about the command, too."""
+_NOBODY: Final = "requires authentication"
+"""What is said to a connection that has authenticated itself, but whose user was removed."""
 
 
 class Engine:
@@ -122,7 +116,8 @@ class Engine:
                 None,
                 self._settled_election,
             ):
-                self.housekeeping.update_one({"_id": LEASE}, {"$inc": {"elections": 1}})
+                mark = {"$set": {"elected": random_id()}}
+                self.housekeeping.update_one({"_id": LEASE}, mark, upsert=True)
                 self._settled_election = election
                 found = work()
             return found
@@ -147,6 +142,8 @@ class Engine:
                 result = work(session)
             except OperationFailure as error:
                 conflict = conflict or error.code == _WRITE_CONFLICT
+                if error.code == _AUTHENTICATION_FAILED:  # pymongo would try until the time is up
+                    raise StorageUnavailable(reason=summary(error)) from error
                 raise
             conflict = False
             return result
@@ -210,6 +207,47 @@ class Engine:
         except OperationFailure as error:  # some hosted services do not allow it
             log.warning("Transactions left open could not be looked for: %s", summary(error))
 
+    def complete(self) -> None:
+        """Create what is missing of collections, indexes and shared documents; idempotent.
+
+        :raises DuplicateKeyError: there are several queues of a name, so that an index cannot be
+        """
+        self.queues.create_indexes(QUEUE_INDEXES)
+        self.messages.create_indexes(MESSAGE_INDEXES)
+        for document in (
+            {"_id": FLOOR, "position": 0},
+            {"_id": LEASE, "until": 0},
+            {"_id": SCHEMA, "version": VERSION},  # the last: it tells that all of it was there
+        ):
+            try:
+                self.housekeeping.update_one(
+                    {"_id": document["_id"]}, {"$setOnInsert": document}, upsert=True
+                )
+            except DuplicateKeyError:  # another process was a moment faster
+                continue
+
+    def restore(self) -> None:
+        """Create anew what somebody has removed of a database that is in use, and say so.
+
+        :raises StorageUnavailable: as `repeat`, or it cannot be created
+        """
+        self.aside(lambda: self._run(self._restore))
+        self._say_restored()
+
+    def _restore(self) -> None:
+        try:
+            self.complete()
+        except DuplicateKeyError as error:
+            raise StorageUnavailable(
+                reason=f"MongoDB: an index cannot be created again: {summary(error)}"
+            ) from error
+
+    def _say_restored(self) -> None:
+        log.warning(
+            "Somebody has removed indexes or documents of database %s. They were created again.",
+            self.database.name,
+        )
+
     def close(self) -> None:
         """Close all connections; idempotent."""
         self._closed = True
@@ -225,8 +263,17 @@ class Engine:
 
         try:
             return self._run(work)
-        except StorageUnavailable:
-            return self._run(again)
+        except IndexMissing:
+            self._run(self._restore)
+            result = self._run(work)
+            self._say_restored()
+            return result
+        except StorageUnavailable as error:
+            cause = error.__cause__
+            if isinstance(cause, OperationFailure) and cause.code == _AUTHENTICATION_FAILED:
+                raise
+            was_slow = isinstance(cause, PyMongoError) and cause.timeout
+            return self._run(again if was_slow else work)
 
     def _run(self, work: Callable[[], Result]) -> Result:
         self._check_open()
@@ -236,42 +283,16 @@ class Engine:
         except InvalidOperation:
             self._check_open()  # closed in the middle of it
             raise
+        except StorageUnavailable as error:
+            if _NOBODY in error.reason:
+                renew_connections(self.client)
+            raise
 
     def _check_open(self) -> None:
         if self._closed:
             raise StorageUnavailable(reason="The store is closed.")
 
 
-@contextmanager
-def faults() -> Iterator[None]:
-    """Turn failures of the engine into `StorageUnavailable`; leave bugs as they are."""
-    try:
-        yield
-    except PyMongoError as error:
-        if not is_fault(error):
-            raise
-        raise StorageUnavailable(reason=summary(error)) from error
-
-
-def is_fault(error: PyMongoError) -> bool:
-    """Tell whether the engine failed, rather than was asked for something wrong."""
-    if isinstance(error, _FAULTS) or error.timeout:
-        return True
-    if isinstance(error, BulkWriteError):
-        failed = error.details.get("writeErrors") or error.details.get("writeConcernErrors") or []
-        return all(_is_fault_code(each.get("code")) for each in failed)
-    return isinstance(error, OperationFailure) and _is_fault_code(error.code)
-
-
-def summary(error: PyMongoError) -> str:
-    """Return the text of an error in one line, without the settings and states that are added."""
-    return " ".join(_ADDED.sub("", str(error)).split())
-
-
 def random_id() -> ObjectId:
     """Return an id that nobody can guess, and that says nothing about when it was made."""
     return ObjectId(os.urandom(12))
-
-
-def _is_fault_code(code: int | None) -> bool:
-    return code is None or (code not in _WRONG_COMMANDS and code < _FIRST_ASSERTION)

@@ -11,9 +11,14 @@ from typing import Final
 from bson import ObjectId
 from pymongo.collection import Collection
 
-from marconi_server.storage.mongodb.engine import Document, Documents
-from marconi_server.storage.mongodb.operations import from_head_on, position_of, split_head, visible
-from marconi_server.storage.mongodb.schema import BY_CLAIM_EXPIRY
+from marconi_server.storage.mongodb.operations import (
+    checked,
+    from_head_on,
+    position_of,
+    split_head,
+    visible,
+)
+from marconi_server.storage.mongodb.schema import BY_CLAIM_EXPIRY, NEVER, Document, Documents
 
 _AHEAD: Final = 30_000
 """Milliseconds for which a look at the claims of a queue holds good, at most.
@@ -51,13 +56,14 @@ class FreeMessages:
         dissolved between the two queries is in both.
 
         :raises QueueGone: the queue is gone
+        :raises NoMessages: it has others than messages
         """
         wanted = visible(now, exclude_client)
         expired: Documents = []
         if self._may_have_expired(collection, queue_id, now):
             self._expired_claims_seen(queue_id)
             lapsed = {"$gt": 0, "$lte": now}
-            expired = collection.find(
+            found = collection.find(
                 {
                     "queue": queue_id,
                     "claim.expires": lapsed,
@@ -69,6 +75,7 @@ class FreeMessages:
                 batch_size=limit,
                 hint=BY_CLAIM_EXPIRY,
             ).to_list()
+            expired = checked(found)
         found = collection.find(
             {"queue": queue_id, "claim.expires": 0, **wanted, **from_head_on(marker)},
             sort=[("position", 1)],
@@ -89,15 +96,16 @@ class FreeMessages:
         since, until = self._none_expire.get(queue_id, (0, 0))
         if since <= now < until:
             return False
+        # Those that are not 0, so that something else in place of a claim is found as well.
         first = collection.find_one(
-            {"queue": queue_id, "claim.expires": {"$gt": 0}},
+            {"queue": queue_id, "claim.expires": {"$ne": 0}},
             {"claim.expires": True},
             sort=[("claim.expires", 1)],
             hint=BY_CLAIM_EXPIRY,
         )
         until = now + _AHEAD
         if first is not None:
-            until = min(until, first["claim"]["expires"])
+            until = min(until, _expiry(first, now))
         if until <= now:
             return True
         if len(self._none_expire) >= _KNOWN_QUEUES:
@@ -108,3 +116,12 @@ class FreeMessages:
     def forget(self) -> None:
         """Forget when claims may expire, so that the next reads look again."""
         self._none_expire.clear()
+
+
+def _expiry(document: Document, now: int) -> int:
+    """Return when a claim expires; what is none is over now, and the sweeper removes it."""
+    claim = document.get("claim")
+    expires = claim.get("expires") if isinstance(claim, dict) else None
+    if isinstance(expires, int | float) and expires > now:
+        return int(min(expires, NEVER))
+    return now

@@ -22,22 +22,32 @@ from marconi_server.storage.errors import (
     StorageUnavailable,
 )
 from marconi_server.storage.ids import parse_marker
-from marconi_server.storage.mongodb.engine import Document, Documents, Engine, Session, summary
+from marconi_server.storage.mongodb.engine import Engine, Session
+from marconi_server.storage.mongodb.faults import summary
 from marconi_server.storage.mongodb.free import FreeMessages
 from marconi_server.storage.mongodb.groups import Groups, Job
 from marconi_server.storage.mongodb.operations import (
     Operations,
     QueueGone,
     QueueIds,
+    checked,
+    ending_claims_of,
     from_head_on,
-    head_of,
     parse_id,
     position_of,
     read_messages,
     split_head,
     visible,
 )
-from marconi_server.storage.mongodb.schema import BY_ID, BY_POSITION, NEVER
+from marconi_server.storage.mongodb.schema import (
+    BY_ID,
+    BY_POSITION,
+    GIVES_POSITIONS,
+    NEVER,
+    Document,
+    Documents,
+    head_of,
+)
 
 _DUPLICATE_KEY: Final = 11000
 
@@ -110,7 +120,7 @@ class MongoDBMessages(Operations, Messages):
 
         def work(session: Session) -> None:
             head = self.engine.messages.find_one_and_update(
-                head_of(queue_id),
+                head_of(queue_id) | GIVES_POSITIONS,
                 {"$inc": {"last": len(documents)}},
                 projection={"last": True},
                 session=session,
@@ -224,7 +234,7 @@ class MongoDBMessages(Operations, Messages):
             return
         now = self.now()
         holder = (
-            {"claim.expires": {"$lte": now}}
+            {"claim.expires": {"$not": {"$gt": now}}}  # or there is none, since somebody removed it
             if claim is None
             else {"claim.id": claim, "claim.expires": {"$gt": now}}
         )
@@ -248,9 +258,10 @@ class MongoDBMessages(Operations, Messages):
             "queue": queue_id,
             "$or": [each.request for each in deletions],
         }
-        result = self.engine.repeat(
-            lambda: self.engine.messages.update_many(wanted, _GONE, hint=BY_ID)
-        )
+        with ending_claims_of(ids):
+            result = self.engine.repeat(
+                lambda: self.engine.messages.update_many(wanted, _GONE, hint=BY_ID)
+            )
         kept = set()
         if result.matched_count < len(ids):
             kept = {each["_id"] for each in self._visible(queue_id, ids, self.now())}
@@ -277,13 +288,16 @@ class MongoDBMessages(Operations, Messages):
             result = self.engine.messages.update_many(wanted, _GONE, hint=BY_ID, session=session)
             return result.matched_count
 
-        if self.engine.transact(work) < len(ids):
+        with ending_claims_of(list(ids)):
+            deleted = self.engine.transact(work)
+        if deleted < len(ids):
             self._visible(queue_id, [], self.now())  # is it still the queue of that name?
 
     def _visible(self, queue_id: ObjectId, ids: Sequence[ObjectId], now: int) -> Documents:
         """Return the visible messages among the ids.
 
         :raises QueueGone: the queue is gone
+        :raises NoMessages: others than messages have such ids
         """
         wanted = {
             "_id": {"$in": [queue_id, *ids]},
@@ -291,7 +305,10 @@ class MongoDBMessages(Operations, Messages):
             "expires": {"$gt": now},
         }
         found = self.engine.read(lambda: self.engine.messages.find(wanted, hint=BY_ID).to_list())
-        return split_head(queue_id, sorted(found, key=position_of))
+        messages = [each for each in found if each["_id"] != queue_id]
+        if len(messages) == len(found):
+            raise QueueGone
+        return sorted(checked(messages), key=position_of)
 
 
 def _weigh(documents: Documents) -> int:

@@ -1,10 +1,24 @@
-"""Connections that remain of use when a member of the replica set has changed its role."""
+"""Connections that remain of use when a member has changed its role, or somebody its users."""
 
 from typing import Any
+from weakref import WeakSet
 
+from pymongo import MongoClient
 from pymongo.errors import AutoReconnect
 from pymongo.monitoring import ConnectionClosedReason
 from pymongo.synchronous.pool import Connection, Pool
+
+_pools: "WeakSet[SteadyPool]" = WeakSet()
+
+
+def renew_connections(client: MongoClient[Any]) -> None:
+    """Open new connections from now on.
+
+    Those of a user who was removed have nobody's rights, also when there is such a user again.
+    """
+    for pool in list(_pools):
+        if pool.opts is client.options.pool_options:
+            pool.reset_without_pause()
 
 
 class SteadyPool(Pool):
@@ -15,6 +29,10 @@ class SteadyPool(Pool):
     the pool; if the member is primary again, each transaction that gets it fails. As a failed
     connection it is not kept, and what wanted it begins again once there is a primary.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _pools.add(self)
 
     def connect(self, *args: Any, **kwargs: Any) -> Connection:
         """Open a connection, as pymongo does.

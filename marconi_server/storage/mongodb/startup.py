@@ -13,16 +13,10 @@ from pymongo.errors import ConfigurationError, DuplicateKeyError, OperationFailu
 from marconi_server.config.options import MASK, without_passwords
 from marconi_server.storage.contract import Clock
 from marconi_server.storage.errors import StorageUnavailable, StorageUnusable
-from marconi_server.storage.mongodb.engine import Document, Engine, faults, summary
+from marconi_server.storage.mongodb.engine import Engine
+from marconi_server.storage.mongodb.faults import faults, summary
 from marconi_server.storage.mongodb.pool import SteadyPool
-from marconi_server.storage.mongodb.schema import (
-    FLOOR,
-    LEASE,
-    MESSAGE_INDEXES,
-    QUEUE_INDEXES,
-    SCHEMA,
-    VERSION,
-)
+from marconi_server.storage.mongodb.schema import SCHEMA, Document, other_version
 
 CONNECT_SECONDS: Final = 3.0
 """How long a start waits for the database: within five, the command says what is wrong."""
@@ -43,9 +37,6 @@ _DEFAULTS: Final[dict[str, Any]] = {
 _SECTION: Final = "[drivers:storage:mongodb]"
 
 _NAME: Final = re.compile(r"(?!(admin|config|local)$)[\w-]{1,63}", re.ASCII)
-
-_COMMAND: Final = re.compile(r" \{ (\w+): .*", re.DOTALL)
-"""A whole command in the text of an error, of which the name is enough."""
 
 _HOST_AND_MORE: Final = re.compile(r'"[^"]*@[^"]*"')
 """The name of a database, as pymongo takes it from a URI whose password has a slash in it."""
@@ -117,27 +108,14 @@ def prepare(engine: Engine, uri: str, clock: Clock, *, max_clock_skew: float) ->
         _check_server(engine)
         check_clock(engine, clock, max_clock_skew=max_clock_skew)
         _check_version(engine)
-        engine.queues.create_indexes(QUEUE_INDEXES)
-        engine.messages.create_indexes(MESSAGE_INDEXES)
-        for document in (
-            {"_id": SCHEMA, "version": VERSION},
-            {"_id": FLOOR, "position": 0},
-            {"_id": LEASE, "until": 0},
-        ):
-            try:
-                engine.housekeeping.update_one(
-                    {"_id": document["_id"]}, {"$setOnInsert": document}, upsert=True
-                )
-            except DuplicateKeyError:  # another process was a moment faster
-                continue
+        engine.complete()
 
 
 def _check_version(engine: Engine) -> None:
     found = engine.housekeeping.find_one({"_id": SCHEMA})
-    if found is not None and found["version"] != VERSION:
+    if found is not None and (other := other_version(found)):
         raise StorageUnusable(
-            reason=f"Database {engine.database.name} is of schema version {found['version']}, "
-            f"this server is for version {VERSION}.",
+            reason=f"Database {engine.database.name} {other}",
             remedy="Run the release that wrote it, or choose another database.",
         )
 
@@ -206,9 +184,8 @@ def _explained(engine: Engine, uri: str) -> Iterator[None]:
                 remedy=f"Put user and password into option uri of {_SECTION}.",
             ) from error
         if code == _UNAUTHORIZED:
-            lack = _COMMAND.sub(r" \1", error.reason)
             raise StorageUnusable(
-                reason=f"The MongoDB user of {where} lacks rights: {lack}.",
+                reason=f"The MongoDB user of {where} lacks rights: {error.reason}.",
                 remedy=f'Run in mongosh: db.grantRolesToUser("USER", '
                 f'[{{role: "readWrite", db: "{database}"}}]).',
             ) from error

@@ -15,15 +15,18 @@ from typing import Final
 
 from bson import ObjectId
 from pymongo import UpdateOne
+from pymongo.errors import DuplicateKeyError
 
 from marconi_server.storage.contract import Clock
 from marconi_server.storage.errors import StorageUnavailable, StorageUnusable
 from marconi_server.storage.mongodb.engine import Engine, Session, random_id
+from marconi_server.storage.mongodb.operations import QueueIds
 from marconi_server.storage.mongodb.schema import (
     BY_CLAIM_EXPIRY,
     BY_EXPIRY,
     BY_ID,
     BY_POSITION,
+    COUNTS_REMOVED,
     LEASE,
 )
 from marconi_server.storage.mongodb.startup import check_clock
@@ -39,10 +42,17 @@ class Sweeper:
     """A thread that looks once per `interval` seconds, and works until nothing is left."""
 
     def __init__(
-        self, engine: Engine, clock: Clock, *, interval: float, max_clock_skew: float
+        self,
+        engine: Engine,
+        queue_ids: QueueIds,
+        clock: Clock,
+        *,
+        interval: float,
+        max_clock_skew: float,
     ) -> None:
         """`max_clock_skew` in seconds: so much later it removes, as nodes may lag behind."""
         self._engine = engine
+        self._queue_ids = queue_ids
         self._clock = clock
         self._interval = interval
         self._max_clock_skew = max_clock_skew
@@ -60,6 +70,7 @@ class Sweeper:
         next_look_at_clock = 0.0
         while not self._stop.wait(self._interval):
             try:
+                self._queue_ids.check()
                 while not self._stop.is_set() and (self.dissolve() or self.work()):
                     pass
                 if time.monotonic() >= next_look_at_clock:
@@ -93,7 +104,8 @@ class Sweeper:
 
     def _dissolve_in(self, queue_id: ObjectId) -> bool:
         engine = self._engine
-        expired = {"queue": queue_id, "claim.expires": {"$gt": 0, "$lte": self._now()}}
+        # Or somebody has put something else in place of a claim.
+        expired = {"queue": queue_id, "claim.expires": {"$ne": 0, "$not": {"$gt": self._now()}}}
         found = engine.repeat(
             lambda: engine.latest.find(
                 expired, {"_id": True}, limit=STEP, batch_size=STEP, hint=BY_CLAIM_EXPIRY
@@ -118,14 +130,15 @@ class Sweeper:
             self._engine.messages.delete_many(
                 {"_id": {"$in": [each["_id"] for each in found]}}, hint=BY_ID, session=session
             )
-            self._engine.queues.bulk_write(
-                [
-                    UpdateOne({"_id": queue_id}, {"$inc": {"removed": count}})
-                    for queue_id, count in Counter(each["queue"] for each in found).items()
-                ],
-                ordered=False,
-                session=session,
+            queues = Counter(
+                each["queue"] for each in found if isinstance(each.get("queue"), ObjectId)
             )
+            updates = [
+                UpdateOne({"_id": queue_id, **COUNTS_REMOVED}, {"$inc": {"removed": count}})
+                for queue_id, count in queues.items()
+            ]
+            if updates:
+                self._engine.queues.bulk_write(updates, ordered=False, session=session)
             return True
 
         return self._engine.transact(work)
@@ -136,6 +149,10 @@ class Sweeper:
         deleted = engine.read(lambda: engine.housekeeping.find_one({"deleted": True}))
         if deleted is None:
             return False
+        if engine.read(lambda: engine.queues.find_one({"_id": deleted["_id"]}, {"_id": True})):
+            # Somebody has restored a part of the database: the queue is there again.
+            engine.repeat(lambda: engine.housekeeping.delete_one({"_id": deleted["_id"]}))
+            return True
         of_queue = {"queue": deleted["_id"]}
         found = engine.read(
             lambda: engine.messages.find(
@@ -148,18 +165,25 @@ class Sweeper:
                 lambda: engine.messages.delete_many({"_id": {"$in": ids}, **of_queue}, hint=BY_ID)
             )
         else:
-            engine.repeat(lambda: engine.housekeeping.delete_one(deleted))
+            engine.repeat(lambda: engine.housekeeping.delete_one({"_id": deleted["_id"]}))
         return True
 
     def _take_lease(self) -> bool:
         now = self._now()
-        result = self._engine.repeat(
-            lambda: self._engine.housekeeping.update_one(
-                {"_id": LEASE, "$or": [{"holder": self._holder}, {"until": {"$lte": now}}]},
-                {"$set": {"holder": self._holder, "until": now + LEASE_SECONDS * 1000}},
+        # Whoever has the lease has it at most that long. Beyond that it is nobody's: somebody has
+        # removed or changed it, or it was taken by a clock that was wrong.
+        held = {"$gt": now, "$lte": now + 2 * LEASE_SECONDS * 1000}
+        try:
+            self._engine.repeat(
+                lambda: self._engine.housekeeping.update_one(
+                    {"_id": LEASE, "$or": [{"holder": self._holder}, {"until": {"$not": held}}]},
+                    {"$set": {"holder": self._holder, "until": now + LEASE_SECONDS * 1000}},
+                    upsert=True,
+                )
             )
-        )
-        return result.matched_count == 1
+        except DuplicateKeyError:  # it is somebody else's
+            return False
+        return True
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
