@@ -17,7 +17,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from marconi_server.api.app import create_app
 from marconi_server.auth.contract import Authenticator
 from marconi_server.auth.strategies import open_authenticator
-from marconi_server.config import load as configuration
+from marconi_server.config.files import read_files
+from marconi_server.config.load import Configuration, default_files
 from marconi_server.config.settings import Settings
 from marconi_server.request_ids import RequestIds
 from marconi_server.storage import registry
@@ -121,10 +122,11 @@ class _NoStore:
 
 def _load() -> Application:
     named = os.environ.get("MARCONI_CONFIG_FILE")
-    files = named.split(os.pathsep) if named else configuration.default_files()
-    settings = configuration.load(files)
-    for line in configuration.unknown_options(files, settings):
-        logger.warning(line)
+    files = named.split(os.pathsep) if named else default_files()
+    configuration = Configuration(read_files(files))
+    settings = configuration.settings()
+    for remark in configuration.remarks(settings, is_command=False):
+        logger.warning(remark.text)
     registry.check_store(settings)
     loaded = Application(settings)
     atexit.register(loaded.close)

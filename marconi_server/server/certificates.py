@@ -1,9 +1,9 @@
 """The certificates of the server, read and checked before it starts to speak TLS."""
 
 import ssl
-from pathlib import Path
 from typing import NoReturn
 
+from marconi_server.config.files import check_regular
 from marconi_server.config.options import SettingsError
 from marconi_server.config.settings import Wsgi
 
@@ -47,7 +47,7 @@ def server_context(wsgi: Wsgi) -> ssl.SSLContext | None:
 def _check_readable(name: str, file: str) -> None:
     try:
         if file:
-            Path(file).open("rb").close()
+            check_regular(file)
     except OSError as error:  # load_cert_chain would not say which file it is
         raise SettingsError(
             f"option {name} of [{Wsgi.GROUP}] is {file}, which cannot be read: {error.strerror}"

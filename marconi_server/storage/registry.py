@@ -57,8 +57,8 @@ def open_store(settings: "Settings", clock: Clock = time.time) -> Store:
     return driver(settings.drivers.storage).open(settings.store, clock)
 
 
-def check_store(settings: "Settings", clock: Clock = time.time) -> None:
-    """Prove that the store opens and answers, and leave nothing open.
+def check_store(settings: "Settings", clock: Clock = time.time) -> str:
+    """Prove that the store opens and answers, leave nothing open, and return its description.
 
     For a process that forks its workers: a store must not be open across a fork.
 
@@ -66,3 +66,4 @@ def check_store(settings: "Settings", clock: Clock = time.time) -> None:
     """
     with closing(open_store(settings, clock)) as store:
         store.ping()
+        return store.describe()

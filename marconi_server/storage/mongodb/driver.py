@@ -25,6 +25,7 @@ import time
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from marconi_server.config.masking import uri_without_secrets
 from marconi_server.config.options import option
 from marconi_server.storage.contract import Clock, Store
 from marconi_server.storage.mongodb import startup
@@ -85,6 +86,7 @@ class MongoDBStore(Store):
 
     def __init__(self, engine: Engine, clock: Clock, options: MongoDBOptions) -> None:
         self._engine = engine
+        self._where = f"{uri_without_secrets(options.uri)}, database {options.database}"
         self._sweeper = Sweeper(
             engine, clock, interval=options.sweep_interval, max_clock_skew=options.max_clock_skew
         )
@@ -112,6 +114,15 @@ class MongoDBStore(Store):
 
     def ping(self) -> None:
         self._engine.repeat(lambda: self._engine.housekeeping.find_one({"_id": "floor"}))
+
+    def describe(self) -> str:
+        engine = self._engine
+        if engine.is_new:
+            return f"{self._where}, new"
+        queues, messages = engine.repeat(
+            lambda: [each.estimated_document_count() for each in (engine.queues, engine.messages)]
+        )
+        return f"{self._where}, found, about {queues} queues and {messages} messages"
 
     def close(self) -> None:
         self._sweeper.close()

@@ -75,6 +75,7 @@ class Engine:
     ) -> None:
         self.client = client
         self.timeout = timeout
+        self.is_new = False  # until `startup.prepare` has looked
         self.database = client.get_database(
             database,
             read_preference=ReadPreference.PRIMARY,
