@@ -45,12 +45,28 @@ signals: TERM answers the requests in flight and stops, HUP reads the configurat
 
 
 class _Parser(argparse.ArgumentParser):
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Parse a command line.
+
+        APPSEC: of what is unknown, only names are repeated. A password may stand behind them.
+        """
+        arguments, unknown = self.parse_known_args(argv)
+        if unknown:
+            names = [each.partition("=")[0] for each in unknown if each.startswith("--")]
+            self.error(f"unknown arguments: {', '.join(names) or len(unknown)}")
+        return arguments
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line."""
-        self.exit(FAILED, f"{self.prog}: {logs.in_one_line(message)} (see {self.prog} --help)\n")
+        _complain(f"{self.prog}: {message} (see {self.prog} --help)")
+        self.exit(FAILED)
+
+    def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002
+        """Print help or version. argparse itself passes over what it cannot write."""
+        _write(message)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> _Parser:
     parser = _Parser(
         prog="marconi-server",
         description="A queue server that speaks the OpenStack Marconi v1 API.",
@@ -93,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _registration_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+def _registration_parser(argv: Sequence[str]) -> _Parser:
     from marconi_server.auth import register  # with libraries that servers do not need
 
     parser = _Parser(
@@ -171,8 +187,12 @@ def _say(text: str) -> None:
 
     :raises _Unheard: it cannot be written
     """
+    _write(f"{logs.in_one_line(text)}\n")
+
+
+def _write(text: str) -> None:
     try:
-        print(logs.in_one_line(text), flush=True)  # noqa: T201 - the answer of a command
+        print(text, end="", flush=True)  # noqa: T201 - the answer of a command
     except OSError as error:
         raise _Unheard(error) from error
 
@@ -222,7 +242,7 @@ def _register(argv: Sequence[str]) -> int:
     from marconi_server.auth import register
 
     try:
-        register.run(_registration_parser(argv).parse_args(argv), _say)
+        register.run(_registration_parser(argv).parse(argv), _say)
     except register.RegistrationFailed as error:
         return _fail(error)
     return 0
@@ -239,9 +259,13 @@ class _Unheard(Exception):
 
 def _fail(error: Exception) -> int:
     logs.flush()
-    with suppress(OSError):
-        os.write(STDERR, f"marconi-server: {logs.in_one_line(str(error))}\n".encode())
+    _complain(f"marconi-server: {error}")
     return FAILED
+
+
+def _complain(text: str) -> None:
+    with suppress(OSError):  # then there is the exit status
+        os.write(STDERR, f"{logs.in_one_line(text)}\n".encode())
 
 
 def _keep_standard_streams() -> None:
@@ -261,31 +285,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be in any encoding, or none
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        try:
-            return _register(argv[1:]) if argv[:1] == ["register"] else _run(argv)
-        finally:
-            _flush_output()
+        return _register(argv[1:]) if argv[:1] == ["register"] else _run(argv)
     except _Unheard as error:
         return _fail(error)
     except KeyboardInterrupt:
         return 130  # as shells report SIGINT
 
 
-def _flush_output() -> None:
-    """Write what argparse has printed: it does not look whether that works.
-
-    :raises _Unheard: it does not
-    """
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError as error:
-        raise _Unheard(error) from error
-
-
 def _run(argv: Sequence[str]) -> int:
     parser = _parser()
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse(argv)
     if arguments.command == "register":
         parser.error("write marconi-server register first, and its flags behind it")
     if arguments.embedded == "check":

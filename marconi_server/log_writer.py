@@ -30,6 +30,8 @@ FLUSH_SECONDS: Final = 0.5
 FLUSHES: Final = 10
 """How often it does as long as the reader takes something."""
 
+_END: Final = Event()  # in the queue, it ends the thread
+
 _BATCH: Final = 64 * 1024  # as much as a pipe holds
 
 
@@ -79,6 +81,13 @@ class LogWriter(logging.Handler):
             if done.wait(FLUSH_SECONDS) or taken == self._taken:
                 return
 
+    def close(self) -> None:
+        """Let the thread end when it has written all; what is logged afterwards begins another."""
+        super().close()
+        if self._thread is not None:
+            self._queue.put(_END)
+            self._thread = None
+
     def _put(self, lines: "Lines") -> None:
         self._given += len(lines.text)
         self._queue.put(lines)
@@ -98,6 +107,8 @@ class LogWriter(logging.Handler):
                     report = self._with_report(b"")
                 if report.number:
                     self._write([report])
+            if event is _END:
+                return
             if event is not None:
                 event.set()
 

@@ -184,7 +184,9 @@ def _register(
         old = (deprecated.name for deprecated in each.deprecated_opts if deprecated.name)
         names.setdefault(group, set()).update((each.name, each.dest, *old))
         try:
-            conf[group][each.dest]
+            # Of a number that is left empty, oslo.config makes nothing.
+            if conf[group][each.dest] is None and each.default is not None:
+                raise ValueError
         except (cfg.Error, ValueError):
             # APPSEC: what these say repeats the value, and it is not for us to know which of the
             # options of others hold secrets.

@@ -77,7 +77,8 @@ class SQLiteStore(Store):
     @classmethod
     def open(cls, options: SQLiteOptions, clock: Clock = time.time) -> Self:
         path = Path(options.database)
-        if not path.name or (os.path.exists(path) and not os.path.isfile(path)):
+        is_uri = "://" in options.database  # perhaps that of the other driver, with a password
+        if is_uri or not path.name or (os.path.exists(path) and not os.path.isfile(path)):
             raise StorageUnusable(
                 reason=f"Option database of [{options.GROUP}] is {options.database!r}, which names "
                 "no file.",

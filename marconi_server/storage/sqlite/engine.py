@@ -82,7 +82,7 @@ class Engine:
 
     def _check_place(self) -> None:
         folder = self.path.parent
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # also if its name is too long
             raise StorageUnusable(
                 reason=f"The folder {folder} of the database does not exist.",
                 remedy="Create it, or name another file with the option database"
