@@ -1,25 +1,32 @@
 """The command `marconi-server`: runs the service, checks what it would run, or registers it."""
 
 import argparse
+import io
 import logging
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from marconi_server import __version__, logs
 from marconi_server.auth.contract import IdentityUnavailable
 from marconi_server.auth.strategies import open_authenticator
-from marconi_server.config import load as configuration
+from marconi_server.config.files import ConfigFiles
+from marconi_server.config.load import Configuration, default_files
 from marconi_server.config.options import SettingsError, options
 from marconi_server.config.settings import Drivers, General, Settings, Wsgi
+from marconi_server.config.unused import Remark
+from marconi_server.server import report
 from marconi_server.server.certificates import server_context
 from marconi_server.storage import registry
 from marconi_server.storage.errors import StorageError
 
 logger = logging.getLogger(__name__)
+
+STDOUT: Final = 1
+STDERR: Final = 2
 
 FAILED: Final = 2
 """Exit status if the command could not do what it was asked to."""
@@ -38,12 +45,28 @@ signals: TERM answers the requests in flight and stops, HUP reads the configurat
 
 
 class _Parser(argparse.ArgumentParser):
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Parse a command line.
+
+        APPSEC: of what is unknown, only names are repeated. A password may stand behind them.
+        """
+        arguments, unknown = self.parse_known_args(argv)
+        if unknown:
+            names = [each.partition("=")[0] for each in unknown if each.startswith("--")]
+            self.error(f"unknown arguments: {', '.join(names) or len(unknown)}")
+        return arguments
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line."""
-        self.exit(FAILED, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        _complain(f"{self.prog}: {message} (see {self.prog} --help)")
+        self.exit(FAILED)
+
+    def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002
+        """Print help or version. argparse itself passes over what it cannot write."""
+        _write(message)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> _Parser:
     parser = _Parser(
         prog="marconi-server",
         description="A queue server that speaks the OpenStack Marconi v1 API.",
@@ -77,11 +100,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", metavar="PORT", help="TCP port to listen on; 0 takes a free one")
     parser.add_argument("--workers", metavar="N", help="number of worker processes")
     parser.add_argument("--threads", metavar="N", help="threads of a worker, if a store needs them")
+    parser.add_argument(
+        "--lenient",
+        action="store_true",
+        help="with check: end with status 0 although there are options that nobody knows",
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
 
 
-def _registration_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+def _registration_parser(argv: Sequence[str]) -> _Parser:
     from marconi_server.auth import register  # with libraries that servers do not need
 
     parser = _Parser(
@@ -94,24 +122,29 @@ def _registration_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-@dataclass(frozen=True)
 class _Source:
-    """Where the configuration comes from."""
+    """Where the configuration comes from, at the start and at each reload.
 
-    files: list[str]
-    overrides: dict[tuple[str, str], Any]
+    remarks  what was set in vain, when it was read last
+    """
+
+    def __init__(self, files: ConfigFiles, overrides: dict[tuple[str, str], Any]) -> None:
+        self._files = files
+        self._overrides = overrides
+        self.remarks: list[Remark] = []
 
     def load(self) -> Settings:
-        """Set up the log as it says, read all of it, and warn of what may be typos.
+        """Set up the log as it says, read all of it, and warn of what has no effect.
 
         :raises SettingsError: it is wrong
         :raises StorageUnusable: there is no such storage driver
         """
-        general = configuration.load_general(self.files, self.overrides)
-        logs.configure(use_json=general.use_json)
-        settings = configuration.load(self.files, self.overrides)
-        for line in configuration.unknown_options(self.files, settings):
-            logger.warning(line)
+        configuration = Configuration(self._files.read(), self._overrides)
+        logs.configure(use_json=configuration.general().use_json)
+        settings = configuration.settings()
+        self.remarks = configuration.remarks(settings, is_command=True)
+        for remark in self.remarks:
+            logger.warning(remark.text)
         return settings
 
 
@@ -125,15 +158,14 @@ def _source(arguments: argparse.Namespace) -> _Source:
         for name in ("bind", "port", "workers", "threads")
         if getattr(arguments, name) is not None
     }
-    files: list[str] = arguments.config_file or []
+    named = [os.path.abspath(file) for file in arguments.config_file or ()]
     if arguments.embedded is None:
-        files = files or configuration.default_files()
-    else:
-        database = arguments.embedded or _default_database()
-        overrides[General.GROUP, "auth_strategy"] = ""
-        overrides[Drivers.GROUP, "storage"] = "sqlite"
-        overrides["drivers:storage:sqlite", "database"] = os.path.abspath(database)
-    return _Source([os.path.abspath(file) for file in files], overrides)
+        return _Source(ConfigFiles(lambda: named or default_files()), overrides)
+    database = arguments.embedded or _default_database()
+    overrides[General.GROUP, "auth_strategy"] = ""
+    overrides[Drivers.GROUP, "storage"] = "sqlite"
+    overrides["drivers:storage:sqlite", "database"] = os.path.abspath(database)
+    return _Source(ConfigFiles(lambda: named), overrides)
 
 
 def _default_database() -> Path:
@@ -151,37 +183,42 @@ def _default_database() -> Path:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - the answer of a command
+    """Print a line.
+
+    :raises _Unheard: it cannot be written
+    """
+    _write(f"{logs.in_one_line(text)}\n")
 
 
-def _check(source: _Source) -> None:
+def _write(text: str) -> None:
+    try:
+        print(text, end="", flush=True)  # noqa: T201 - the answer of a command
+    except OSError as error:
+        raise _Unheard(error) from error
+
+
+def _check(source: _Source, *, lenient: bool) -> None:
     """Say in words what the configuration is and whether all that it needs answers."""
-    _say(f"Configuration files: {', '.join(source.files) or 'none, defaults only'}")
     settings = source.load()
-    wsgi, limits = settings.wsgi, settings.limits
-    tls = "" if server_context(wsgi) is None else f", TLS with {wsgi.cert_file}"
-    _say(f"Address: {wsgi.bind}, port {wsgi.port}{tls}")
-    on_loop = registry.driver(settings.drivers.storage).cooperative
-    where = "on an event loop each" if on_loop else f"in {wsgi.threads} threads each"
-    _say(f"Processes: {wsgi.workers} workers, which handle requests {where}")
-    _say(
-        f"Largest bodies: {limits.max_message_size} bytes for a post, "
-        f"{limits.max_queue_metadata} for metadata, {limits.max_claim_body} for a claim"
-    )
-    authenticator = open_authenticator(settings)
-    if authenticator is not None:
-        _say(f"Authentication: {'; '.join(authenticator.describe())}")
-        changed = ", ".join(sorted(settings.role_rules))
-        file = settings.policy.policy_file
-        _say(f"Role rules: {file}, which sets {changed}" if changed else "Role rules: the defaults")
-    _say(f"Storage: {settings.drivers.storage}")
+    server_context(settings.wsgi)
+    for line in report.warnings(settings):
+        logger.warning(line)
+    for line in report.lines(settings, ""):
+        _say(line)
     for each in options(type(settings.store)):
         _say(f"  {each.name} = {each.shown(getattr(settings.store, each.name))}")
-    registry.check_store(settings)
+    _say(f"The store: {registry.check_store(settings) or 'opens and answers'}")
+    authenticator = open_authenticator(settings)
     if authenticator is not None:
         authenticator.probe()
         authenticator.close()
         _say("Keystone answers, and knows this server.")
+    unknown = sum(remark.is_unknown for remark in source.remarks)
+    if unknown and not lenient:
+        raise SettingsError(
+            f"all else is well, but {unknown} of the options that are set are unknown (see the "
+            "warnings); remove or correct them, or pass over them with --lenient"
+        )
     _say("The store opens and answers. All is well.")
 
 
@@ -190,9 +227,13 @@ def _serve(source: _Source, *, embedded: bool) -> None:
     from marconi_server.server.service import Service  # what `check` and `--help` do not need
 
     def announce(url: str) -> None:
-        if embedded:
+        if not embedded:
+            return
+        try:
             _say(f"The queue server listens on {url}")
             _say(f"Try: curl -i -X PUT {url}/v1/queues/demo")
+        except _Unheard as error:  # that is no reason not to serve
+            logger.warning("The address was not told: %s", error)
 
     Service(source.load, announce).run()
 
@@ -201,15 +242,37 @@ def _register(argv: Sequence[str]) -> int:
     from marconi_server.auth import register
 
     try:
-        register.run(_registration_parser(argv).parse_args(argv), _say)
+        register.run(_registration_parser(argv).parse(argv), _say)
     except register.RegistrationFailed as error:
         return _fail(error)
     return 0
 
 
+class _Unheard(Exception):
+    """Nobody hears what the command has to say."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"standard output cannot be written: {error.strerror}")
+        # Python would try again at the end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+
+
 def _fail(error: Exception) -> int:
-    sys.stderr.write(f"marconi-server: {error}\n")
+    logs.flush()
+    _complain(f"marconi-server: {error}")
     return FAILED
+
+
+def _complain(text: str) -> None:
+    with suppress(OSError):  # then there is the exit status
+        os.write(STDERR, f"{logs.in_one_line(text)}\n".encode())
+
+
+def _keep_standard_streams() -> None:
+    """Let nothing else get the descriptors of streams that are closed, such as the database."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -218,26 +281,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     :raises SystemExit: argparse and gunicorn end the process in this way
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    _keep_standard_streams()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be in any encoding, or none
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        if argv[:1] == ["register"]:
-            return _register(argv[1:])
-        return _run(argv)
+        return _register(argv[1:]) if argv[:1] == ["register"] else _run(argv)
+    except _Unheard as error:
+        return _fail(error)
     except KeyboardInterrupt:
         return 130  # as shells report SIGINT
 
 
 def _run(argv: Sequence[str]) -> int:
     parser = _parser()
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse(argv)
     if arguments.command == "register":
         parser.error("write marconi-server register first, and its flags behind it")
     if arguments.embedded == "check":
         parser.error("write marconi-server check --embedded; a file of that name is ./check")
+    if arguments.lenient and arguments.command != "check":
+        parser.error("--lenient is for marconi-server check; a start is lenient as it is")
     logs.configure()
     try:
         source = _source(arguments)
         if arguments.command == "check":
-            _check(source)
+            _check(source, lenient=arguments.lenient)
         else:
             _serve(source, embedded=arguments.embedded is not None)
     except (SettingsError, StorageError, IdentityUnavailable) as error:

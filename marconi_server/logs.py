@@ -9,17 +9,39 @@ import logging
 from typing import Any, Final
 
 from marconi_server import request_ids
+from marconi_server.config.masking import text_without_secrets
+from marconi_server.log_writer import LogWriter
+
+STDERR: Final = 2
 
 TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%z"
 
 
 def configure(*, use_json: bool = False) -> None:
     """Set up the log of this process; called again, it changes the format."""
-    handler = logging.StreamHandler()
+    root = logging.getLogger()
+    handler = next((each for each in root.handlers if isinstance(each, LogWriter)), None)
+    if handler is None:
+        handler = LogWriter(STDERR)
+        logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     handler.setFormatter(JsonFormatter() if use_json else TextFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # It logs up to five lines for each token. What matters in them is logged by us, in one.
     logging.getLogger("keystonemiddleware").setLevel(logging.CRITICAL + 1)
+
+
+def flush() -> None:
+    """Have what was logged written, as far as somebody reads it."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+
+
+def in_one_line(text: str) -> str:
+    """Return a text in which nothing ends a line, moves a cursor, or gives a secret away."""
+    if not text.isprintable():
+        text = "".join(
+            each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+        )
+    return text_without_secrets(text)
 
 
 class TextFormatter(logging.Formatter):
@@ -32,7 +54,11 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the lines of an event."""
         record.request_id = request_ids.current()
-        return super().format(record)
+        return text_without_secrets(super().format(record))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - of logging
+        """Return the line of the event itself, which is one whatever was put into it."""
+        return in_one_line(super().formatMessage(record))
 
 
 class JsonFormatter(logging.Formatter):
@@ -56,8 +82,8 @@ class JsonFormatter(logging.Formatter):
         request_id = request_ids.current()
         if request_id != request_ids.NONE:
             line["request_id"] = request_id
-        line["message"] = record.getMessage()
+        line["message"] = text_without_secrets(record.getMessage())
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = text_without_secrets(self.formatException(record.exc_info))
         line |= getattr(record, "fields", {})
         return json.dumps(line)

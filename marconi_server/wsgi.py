@@ -17,7 +17,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from marconi_server.api.app import create_app, create_stand_in
 from marconi_server.auth.contract import Authenticator
 from marconi_server.auth.strategies import open_authenticator
-from marconi_server.config import load as configuration
+from marconi_server.config.files import read_files
+from marconi_server.config.load import Configuration, default_files
 from marconi_server.config.options import SettingsError
 from marconi_server.config.settings import Settings
 from marconi_server.request_ids import RequestIds
@@ -141,10 +142,11 @@ def _read_environment() -> Settings:
     :raises StorageUnusable: there is no such storage driver
     """
     named = os.environ.get("MARCONI_CONFIG_FILE")
-    files = named.split(os.pathsep) if named else configuration.default_files()
-    settings = configuration.load(files)
-    for line in configuration.unknown_options(files, settings):
-        logger.warning(line)
+    files = named.split(os.pathsep) if named else default_files()
+    configuration = Configuration(read_files(files))
+    settings = configuration.settings()
+    for remark in configuration.remarks(settings, is_command=False):
+        logger.warning(remark.text)
     atexit.register(application.close)
     return settings
 

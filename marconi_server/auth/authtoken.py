@@ -5,7 +5,6 @@ Keystone (`auth_type`). They may stand in any file of the configuration, and in 
 variables as oslo.config names them, such as `OS_KEYSTONE_AUTHTOKEN__PASSWORD`.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -14,8 +13,10 @@ from urllib.parse import urlsplit
 
 from keystoneauth1 import exceptions, loading
 from keystonemiddleware import auth_token
-from oslo_config import cfg
+from oslo_config import cfg, types
 
+from marconi_server.config.files import check_regular
+from marconi_server.config.masking import uri_without_secrets, uri_without_user
 from marconi_server.config.options import SettingsError
 
 GROUP: Final = "keystone_authtoken"
@@ -39,12 +40,13 @@ class AuthToken:
     """What the section says, as far as it matters outside of keystonemiddleware.
 
     conf        the configuration, from which keystonemiddleware reads the rest
-    url         where this server reaches Keystone
+    url         where this server reaches Keystone, as people may see it
     public_url  where clients are told to reach it
     user        who this server is there, in words
     cache_time  seconds for which a token may be believed without asking again
     memcached   whether the filter keeps what it knows in memcached
     names       the options that there are, by group
+    idle        options of this section without effect under these settings, and why
     """
 
     conf: cfg.ConfigOpts
@@ -54,6 +56,15 @@ class AuthToken:
     cache_time: int
     memcached: bool
     names: Mapping[str, set[str]]
+    idle: Mapping[str, str]
+
+    def describe(self) -> list[str]:
+        """Say in lines of text what is used, without secrets."""
+        where = " and in memcached" if self.memcached else ""
+        return [
+            f"keystone at {self.url}, as {self.user}",
+            f"tokens are remembered for {self.cache_time} seconds, in each process{where}",
+        ]
 
     def overrides(self) -> dict[str, Any]:
         """Return what the filter has to be told in spite of the section, or beyond it."""
@@ -89,13 +100,30 @@ def read(conf: cfg.ConfigOpts) -> AuthToken:
         _check_file(each, conf[GROUP][each])
     return AuthToken(
         conf=conf,
-        url=values.auth_url,
-        public_url=conf[GROUP].www_authenticate_uri or values.auth_url,
+        url=uri_without_secrets(values.auth_url),
+        public_url=uri_without_user(conf[GROUP].www_authenticate_uri or values.auth_url),
         user=f"{who} (auth_type {values.auth_type})",
         cache_time=max(0, conf[GROUP].token_cache_time),
         memcached=memcached,
         names=names,
+        idle=_idle(conf, memcached=memcached),
     )
+
+
+def _idle(conf: cfg.ConfigOpts, *, memcached: bool) -> dict[str, str]:
+    """Find the options that this server does not heed, or not under these settings."""
+    found = {
+        "delay_auth_decision": "who cannot be identified gets no further",
+        "include_service_catalog": "access rules need the catalogue",
+    }
+    if not memcached:
+        found["cache"] = "tokens are remembered in the process"
+        for each in conf[GROUP]:
+            if each.startswith("memcache_"):
+                found[each] = "memcached_servers is empty"
+    if conf[GROUP].insecure:
+        found["cafile"] = "with insecure = true, no certificate is looked at"
+    return found
 
 
 def _check_login(conf: cfg.ConfigOpts, group: str, names: dict[str, set[str]]) -> None:
@@ -129,12 +157,19 @@ def _check_login(conf: cfg.ConfigOpts, group: str, names: dict[str, set[str]]) -
         raise SettingsError(
             f"[{group}] lacks {', '.join(missing)}, which auth_strategy = keystone needs"
         )
-    url = urlsplit(values.auth_url)
-    if url.scheme not in ("http", "https") or not url.hostname:
+    if not _is_url(values.auth_url):
         raise SettingsError(
-            f"option auth_url of [{group}] is {values.auth_url!r}, but has to be a URL, "
-            "such as http://127.0.0.1:5000/v3"
+            # APPSEC: what is no URL may have a password anywhere.
+            f"option auth_url of [{group}] has to be a URL, such as http://127.0.0.1:5000/v3"
         )
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
 
 
 def _register(
@@ -149,12 +184,25 @@ def _register(
         old = (deprecated.name for deprecated in each.deprecated_opts if deprecated.name)
         names.setdefault(group, set()).update((each.name, each.dest, *old))
         try:
-            conf[group][each.dest]
-        except (cfg.Error, ValueError) as error:
-            cause = "its value cannot be read" if each.secret else str(error)
+            # Of a number that is left empty, oslo.config makes nothing.
+            if conf[group][each.dest] is None and each.default is not None:
+                raise ValueError
+        except (cfg.Error, ValueError):
+            # APPSEC: what these say repeats the value, and it is not for us to know which of the
+            # options of others hold secrets.
             raise SettingsError(
-                f"option {each.dest} of [{group}]: {cause}; a dollar sign is written $$"
-            ) from error
+                f"option {each.dest} of [{group}] has to be {_allowed(each)}; "
+                "a dollar sign is written $$"
+            ) from None
+
+
+def _allowed(option: cfg.Opt) -> str:
+    """Say what a value has to be."""
+    if choices := getattr(option.type, "choices", None):
+        return " or ".join(str(each) for each in choices)
+    if isinstance(option.type, types.Boolean):
+        return "true or false"
+    return "a number" if isinstance(option.type, types.Number) else "text"
 
 
 def _check_file(option: str, file: str | None) -> None:
@@ -162,10 +210,13 @@ def _check_file(option: str, file: str | None) -> None:
 
     :raises SettingsError: it cannot
     """
-    if file and not os.access(file, os.R_OK):
+    try:
+        if file:
+            check_regular(file)
+    except (OSError, ValueError) as error:
         raise SettingsError(
             f"option {option} of [{GROUP}] is {file!r}, which is not a file that can be read"
-        )
+        ) from error
 
 
 def _check_memcached(conf: cfg.ConfigOpts) -> None:

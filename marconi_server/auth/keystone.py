@@ -90,12 +90,7 @@ class Keystone:
 
     def describe(self) -> list[str]:
         """Say what is used."""
-        section = self._section
-        where = " and in memcached" if section.memcached else ""
-        return [
-            f"keystone at {section.url}, as {section.user}",
-            f"tokens are remembered for {section.cache_time} seconds, in each process{where}",
-        ]
+        return self._section.describe()
 
     def close(self) -> None:
         """Ask no more."""

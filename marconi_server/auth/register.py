@@ -20,6 +20,8 @@ from keystoneauth1.plugin import AUTH_INTERFACE
 from keystoneauth1.session import Session
 from keystoneclient.v3.client import Client
 
+from marconi_server.config.masking import text_without_secrets, uri_without_secrets
+
 SERVICE_TYPE: Final = "queuing"
 SERVICE_NAME: Final = "marconi"
 INTERFACES: Final = ("public", "internal", "admin")
@@ -98,8 +100,9 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> None:
         say("\nFor the configuration of the servers:\n")
         say("\n".join(_section(arguments, session, password)))
     except ClientException as error:
-        reason = " ".join(str(error).split())
-        raise RegistrationFailed(f"Keystone at {auth_url}: {reason}") from error
+        reason = text_without_secrets(" ".join(str(error).split()))
+        where = uri_without_secrets(auth_url)
+        raise RegistrationFailed(f"Keystone at {where}: {reason}") from error
 
 
 class _Registration:

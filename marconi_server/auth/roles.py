@@ -11,6 +11,7 @@ roles.
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from oslo_config import cfg
 from oslo_policy import policy
 
 from marconi_server.api.v1.operations import OPERATIONS
+from marconi_server.config.files import check_regular
 from marconi_server.config.options import SettingsError
 from marconi_server.config.settings import Policy
 
@@ -43,6 +45,8 @@ ATTRIBUTES: Final = {
 }
 """What a rule may look at, and the WSGI variable in which the authentication left it."""
 
+_REFERENCE: Final = re.compile(r"\brule:([^\s()]+)")
+
 MOST_DECISIONS: Final = 4096
 """Decisions that a process remembers, so that hardly any request waits for a rule."""
 
@@ -56,6 +60,7 @@ class RoleRules:
         :raises SettingsError: a rule is not one that could be decided here
         """
         texts = {each.name: each.check_str for each in defaults()} | dict(changed)
+        _check_names(texts)
         checks = {name: _parse(name, text) for name, text in texts.items()}
         _check_references(checks)
         looked_at = set().union(*map(_attributes, checks, checks.values()))
@@ -132,19 +137,39 @@ def read(file: str) -> dict[str, str]:
 
 def _parse_file(file: str) -> dict[str, str]:
     try:
+        check_regular(file)
         content = policy.parse_file_contents(Path(file).read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SettingsError("cannot be read: it is not text in UTF-8") from error
     except ValueError as error:
-        raise SettingsError(f"is not YAML: {' '.join(str(error).split())}") from error
+        # APPSEC: what the parser says repeats the line, and this may be the wrong file.
+        mark = getattr(error.__context__, "problem_mark", None)
+        where = "" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})"
+        raise SettingsError(f"is not YAML{where}") from None
     if not isinstance(content, dict):
         raise SettingsError("has to be a mapping of rules, as in 'claims:create': 'role:worker'")
     for name, text in content.items():
         if not (isinstance(name, str) and isinstance(text, str)):
-            raise SettingsError(f"rule {name} is {text!r}, but has to be text, as in 'role:worker'")
+            raise SettingsError(f"rule {name} has to be text, as in 'role:worker'")
     return content
+
+
+def _check_names(texts: Mapping[str, str]) -> None:
+    """Make sure that each rule has an effect.
+
+    APPSEC: before anything else, since other complaints repeat what a rule says. A file with other
+    names is no policy file, but perhaps one with secrets, of which only a name is shown.
+
+    :raises SettingsError: one is of no operation, and no other refers to it
+    """
+    operations = {each.rule for each in OPERATIONS}
+    referred = {name for text in texts.values() for name in _REFERENCE.findall(text)}
+    for name in sorted(texts.keys() - operations - referred):
+        similar = get_close_matches(name, operations, n=1, cutoff=0.8)
+        hint = f"; did you mean {similar[0]}?" if similar else ""
+        raise SettingsError(f"rule {name} is of no operation, and no other rule refers to it{hint}")
 
 
 def _parse(name: str, text: str) -> Any:
@@ -216,7 +241,7 @@ def _check_placeholders(name: str, text: str) -> None:
 
 
 def _check_references(checks: Mapping[str, Any]) -> None:
-    """Make sure that rules refer to rules that exist, without circles, and each has an effect.
+    """Make sure that rules refer to rules that exist, and without circles.
 
     :raises SettingsError: that is not so
     """
@@ -227,12 +252,6 @@ def _check_references(checks: Mapping[str, Any]) -> None:
     for name, others in references.items():
         for other in sorted(others - checks.keys()):
             raise SettingsError(f"rule {name} refers to rule {other}, which does not exist")
-    operations = {each.rule for each in OPERATIONS}
-    without_effect = checks.keys() - operations - set().union(*references.values())
-    for name in sorted(without_effect):
-        similar = get_close_matches(name, operations, n=1, cutoff=0.8)
-        hint = f"; did you mean {similar[0]}?" if similar else ""
-        raise SettingsError(f"rule {name} is of no operation, and no other rule refers to it{hint}")
     try:
         TopologicalSorter(references).prepare()
     except CycleError as error:

@@ -23,6 +23,7 @@ from keystonemiddleware import auth_token
 from marconi_server.auth import access_rules, identity, token_data
 from marconi_server.auth.authtoken import AuthToken
 from marconi_server.auth.contract import IdentityUnavailable
+from marconi_server.config.masking import text_without_secrets
 
 SERVICE_TOKEN: Final = "HTTP_X_SERVICE_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -172,7 +173,7 @@ _LONGEST_TEXT: Final = 200
 def _reason(error: BaseException) -> str:
     """Return what the library that talks to Keystone had to say, in one line."""
     told = next((each for each in _causes(error) if isinstance(each, ClientException)), error)
-    return " ".join(str(told).split())
+    return text_without_secrets(" ".join(str(told).split()))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

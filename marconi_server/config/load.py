@@ -5,18 +5,18 @@ section, and the role rules.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from oslo_config import cfg
 
-from marconi_server.config.options import Reader, names_set_in, options
+from marconi_server.config import unused
+from marconi_server.config.files import ConfigFile, parsed, read_files
+from marconi_server.config.reader import Overrides, Reader
 from marconi_server.config.settings import (
     KEYSTONE,
-    SECTIONS,
     Authentication,
     Drivers,
     General,
@@ -43,96 +43,93 @@ def default_files() -> list[str]:
     return files
 
 
-def load_general(files: Sequence[str], overrides: Mapping[tuple[str, str], Any]) -> General:
-    """Read one section alone: the log is set up by it before `load` may have to warn.
+class Configuration:
+    """What a start or a reload has to go by.
 
-    :raises SettingsError: a file cannot be read, or a value is not allowed
+    files      of which a later one wins over an earlier
+    overrides  what the command line says, which wins over all else
     """
-    return Reader(files, overrides).section(General)
+
+    def __init__(self, files: Sequence[ConfigFile], overrides: Overrides | None = None) -> None:
+        self._files = files
+        self._overrides = overrides or {}
+        self._reader = Reader(files, self._overrides)
+
+    def general(self) -> General:
+        """Read one section alone: the log is set up by it before `settings` may have to warn.
+
+        :raises SettingsError: a value is not allowed
+        """
+        return self._reader.section(General)
+
+    def settings(self) -> Settings:
+        """Read all of it, with the section of the storage driver that it chooses.
+
+        :raises SettingsError: a value is not allowed, or authentication seems to be forgotten
+        :raises StorageUnusable: this installation has no such storage driver
+        """
+        section = self._reader.section
+        general, drivers = section(General), section(Drivers)
+        if not general.auth_strategy:
+            unused.refuse_without_authentication(self._files, self._overrides)
+        settings = Settings(
+            general=general,
+            drivers=drivers,
+            wsgi=section(Wsgi),
+            limits=section(Limits),
+            authentication=section(Authentication),
+            policy=section(Policy),
+            store=section(registry.driver(drivers.storage).Options),
+        )
+        if general.auth_strategy == KEYSTONE:
+            settings = replace(settings, keystone_authtoken=self._keystone_authtoken())
+        if general.auth_strategy:
+            settings = self._with_role_rules(settings)
+        return replace(settings, origins=self._origins(settings))
+
+    def remarks(self, settings: Settings, *, is_command: bool) -> list[unused.Remark]:
+        """Say what is set in vain; see `unused.remarks`."""
+        return unused.remarks(self._files, self._overrides, settings, is_command=is_command)
+
+    def _origins(self, settings: Settings) -> str:
+        """Say which files were read, and what sets options beside them; without the values."""
+        files = ", ".join(file.path for file in self._files) or "none"
+        variables = unused.variables(settings)
+        by_variables = f"; environment variables {', '.join(variables)}" if variables else ""
+        names = ", ".join(name for _, name in self._overrides)
+        by_command = f"; command line: {names}" if names else ""
+        return f"{files}{by_variables}{by_command}"
+
+    def _keystone_authtoken(self) -> "AuthToken":
+        """Read the section of keystonemiddleware, from the files and the environment.
+
+        :raises SettingsError: an option is missing, or has a value that makes no sense
+        """
+        from marconi_server.auth import authtoken  # which needs much that nobody else does
+
+        return authtoken.read(parsed(self._files, use_env=True))
+
+    def _with_role_rules(self, settings: Settings) -> Settings:
+        """Add what the policy file says; `policy_file` becomes the path at which it was found.
+
+        :raises SettingsError: it cannot be read, or a rule is wrong
+        """
+        from marconi_server.auth import roles  # which needs much that nobody else does
+
+        # A later file wins over an earlier. Without any, there is the working folder.
+        folders = [os.path.dirname(file.path) for file in reversed(self._files)] or [""]
+        file = roles.find(settings.policy.policy_file, folders)
+        rules = roles.read(file) if file else {}
+        return replace(settings, policy=Policy(policy_file=file), role_rules=rules)
 
 
-def load(
-    files: Sequence[str] | None = None,
-    overrides: Mapping[tuple[str, str], Any] | None = None,
-) -> Settings:
-    """Read the configuration, with the section of the storage driver that it chooses.
+def load(files: Sequence[str] | None = None, overrides: Overrides | None = None) -> Settings:
+    """Read the files at these paths, and return the settings; `None` stands for `default_files()`.
 
-    `files` are paths, of which a later one wins over an earlier; `None` stands for
-    `default_files()`. `overrides` maps (group, name) to a value that wins over all else.
+    For a process that reads its configuration once and does not care for remarks.
 
-    :raises SettingsError: a file cannot be read, or a value is not allowed
+    :raises SettingsError: a file cannot be read, or as `Configuration.settings`
     :raises StorageUnusable: this installation has no such storage driver
     """
-    files = default_files() if files is None else files
-    reader = Reader(files, overrides or {})
-    drivers = reader.section(Drivers)
-    settings = Settings(
-        general=reader.section(General),
-        drivers=drivers,
-        wsgi=reader.section(Wsgi),
-        limits=reader.section(Limits),
-        authentication=reader.section(Authentication),
-        policy=reader.section(Policy),
-        store=reader.section(registry.driver(drivers.storage).Options),
-    )
-    if settings.general.auth_strategy == KEYSTONE:
-        settings = replace(settings, keystone_authtoken=_keystone_authtoken(files))
-    return _with_role_rules(settings, files) if settings.general.auth_strategy else settings
-
-
-def _keystone_authtoken(files: Sequence[str]) -> "AuthToken":
-    """Read the section of keystonemiddleware, from the files and the environment.
-
-    :raises SettingsError: an option is missing, or has a value that makes no sense
-    """
-    from marconi_server.auth import authtoken  # which needs much that nobody else does
-
-    conf = cfg.ConfigOpts()
-    conf([], project="marconi", default_config_files=list(files), default_config_dirs=[])
-    return authtoken.read(conf)
-
-
-def _with_role_rules(settings: Settings, files: Sequence[str]) -> Settings:
-    """Add what the policy file says; `policy_file` becomes the path at which it was found.
-
-    :raises SettingsError: it cannot be read, or a rule is wrong
-    """
-    from marconi_server.auth import roles  # which needs much that nobody else does
-
-    # A later file wins over an earlier. Without any, there is the working folder.
-    folders = [os.path.dirname(file) for file in reversed(files)] or [""]
-    file = roles.find(settings.policy.policy_file, folders)
-    rules = roles.read(file) if file else {}
-    return replace(settings, policy=Policy(policy_file=file), role_rules=rules)
-
-
-def unknown_options(files: Sequence[str], settings: Settings) -> list[str]:
-    """Return a line for each option in the files that nobody reads, which may be a typo.
-
-    Looks only at our own groups and at groups with nearly the same name: the rest of a
-    file belongs to others, such as drivers that are not in use.
-
-    :raises SettingsError: a file cannot be read
-    """
-    known: dict[str, set[str]] = {}
-    for section in (*SECTIONS, type(settings.store)):
-        for each in options(section):
-            for group, name in each.names:
-                known.setdefault(group, set()).add(name)
-    if settings.keystone_authtoken is not None:
-        known |= settings.keystone_authtoken.names
-    lines = []
-    for file in files:
-        for group, names in names_set_in(file).items():
-            if group not in known:
-                similar = get_close_matches(group, known, n=1, cutoff=0.85)
-                lines += [
-                    f"{file}: there is no group [{group}]; did you mean [{each}]?"
-                    for each in similar
-                ]
-                continue
-            for name in sorted(names - known[group]):
-                similar = get_close_matches(name, known[group], n=1)
-                hint = f"; did you mean {similar[0]}?" if similar else ""
-                lines.append(f"{file}: option {name} of [{group}] has no effect here{hint}")
-    return lines
+    paths = default_files() if files is None else files
+    return Configuration(read_files(paths), overrides).settings()

@@ -1,21 +1,18 @@
-"""Options: how they are declared, and how they are read.
+"""Options: how they are declared.
 
 A section is a frozen dataclass whose fields are made with `option`; its docstring says what it
 is about. Those of the server are in `settings.py`, those of a storage driver beside it.
-
-Precedence: overrides (the command line), then the environment (`OS_<GROUP>__<OPTION>`),
-then the files, then the default. The result is plain frozen data: nothing asks
-oslo.config after the start.
 """
 
-import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, ClassVar, Final, Protocol, TypeVar, get_type_hints
+from typing import Any, ClassVar, Final, Protocol, get_type_hints
 
-from oslo_config import cfg, types
+from oslo_config import types
+
+from marconi_server.config.masking import text_without_secrets, uri_without_secrets
 
 
 class SettingsError(Exception):
@@ -34,7 +31,7 @@ def option(
 ) -> Any:
     """Declare an option as a field of a section.
 
-    Its annotation is str, int, float, bool, Networks or HostNames.
+    Its annotation is str, int, float, bool, Address, Networks or HostNames.
 
     `minimum` and `maximum` are inclusive. `old_names` are (group, name) pairs under which
     earlier releases of Marconi knew the option. The value of a `secret` one is, or has in it, what
@@ -52,6 +49,26 @@ def option(
             "secret": secret,
         },
     )
+
+
+LONGEST_SHOWN: Final = 500
+"""Characters of a value that are repeated."""
+
+
+class Address(str):
+    """An address or the name of a host, without a port."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Read it; the brackets that an IPv6 address has in a URL may stand around it.
+
+        :raises ValueError: it is neither
+        """
+        if not text.strip() or not text.isprintable():
+            raise ValueError
+        return cls(text[1:-1] if text.startswith("[") and text.endswith("]") else text)
 
 
 class Networks(tuple[IPv4Network | IPv6Network, ...]):
@@ -101,24 +118,6 @@ class Section(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
-SectionType = TypeVar("SectionType", bound=Section)
-
-
-MASK: Final = "***"
-"""What is shown in place of a secret."""
-
-# The password of a URI goes on to the last @, in case that it has one that is not escaped.
-_PASSWORD: Final = re.compile(r"(://[^:]*:).*(?=@)", re.DOTALL)
-_IN_QUERY: Final = re.compile(
-    r"([?&](?:[^=&]*password|authMechanismProperties)=)[^&]*", re.IGNORECASE
-)
-
-
-def without_passwords(uri: str) -> str:
-    """Return a URI as people may see it."""
-    return _IN_QUERY.sub(rf"\1{MASK}", _PASSWORD.sub(rf"\1{MASK}", uri))
-
-
 @dataclass(frozen=True)
 class Option:
     """One option as it was declared in a section."""
@@ -158,6 +157,8 @@ class Option:
             return "true or false"
         if self.kind is str:
             return "text"
+        if self.kind is Address:
+            return "an address or the name of a host, without a port"
         if self.kind is Networks:
             return "addresses and networks, separated by commas"
         if self.kind is HostNames:
@@ -174,12 +175,15 @@ class Option:
     def shown(self, value: Any) -> Any:
         """Return a value as people may see it: itself, unless the option is secret.
 
-        Of a secret URI all but its passwords is shown, of any other secret whether there is one.
+        Of a secret URI that which cannot be a secret is shown, of any other secret whether there
+        is one. Other values lose what looks like a password in a URI: it may be in the wrong place.
         """
-        if not self.secret or value == "":
-            return value
-        text = str(value)
-        return without_passwords(text) if "://" in text else MASK
+        if self.secret:
+            return uri_without_secrets(str(value))
+        if isinstance(value, str):
+            shown = text_without_secrets(value)
+            return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}…"
+        return value
 
     def read(self, value: Any) -> Any:
         """Convert a value to the type of the option; this is its type for oslo.config.
@@ -204,10 +208,14 @@ class Option:
             return types.Float(min=self.minimum, max=self.maximum)(value)
         if self.kind is bool:
             return types.Boolean()(value)
+        if self.kind is Address:
+            return Address.parse(str(value))
         if self.kind is Networks:
             return Networks.parse(str(value))
         if self.kind is HostNames:
             return HostNames.parse(str(value))
+        if "\0" in value:  # no file has such a name, and nothing else that is text here
+            raise ValueError
         return types.String(choices=self.choices)(value)
 
 
@@ -224,75 +232,3 @@ def options(section: type[Any]) -> list[Option]:
         )
         for each in fields(section)
     ]
-
-
-class Reader:
-    """Reads sections from files, environment and overrides."""
-
-    def __init__(self, files: Sequence[str], overrides: Mapping[tuple[str, str], Any]) -> None:
-        self._files = list(files)
-        self._set_in = [(file, names_set_in(file)) for file in self._files]
-        self._overrides = overrides
-
-    def section(self, section: type[SectionType]) -> SectionType:
-        """Read one section.
-
-        :raises SettingsError: a value is not allowed
-        """
-        declared = options(section)
-        conf = cfg.ConfigOpts()
-        for each in declared:
-            read: Any = each.read  # to oslo.config, any callable is a type
-            old_names = [cfg.DeprecatedOpt(name, group=group) for group, name in each.old_names]
-            conf.register_opt(
-                cfg.Opt(each.name, type=read, default=each.default, deprecated_opts=old_names),
-                group=each.group,
-            )
-        # The environment is read here and not by oslo.config: see Option.variables.
-        conf([], default_config_files=self._files, default_config_dirs=[], use_env=False)
-        return section(**{each.name: self._value(conf, each) for each in declared})
-
-    def _value(self, conf: cfg.ConfigOpts, each: Option) -> Any:
-        origin = ""
-        try:
-            if (each.group, each.name) in self._overrides:
-                return each.read(self._overrides[each.group, each.name])
-            for variable in each.variables:
-                if variable in os.environ:
-                    origin = f"environment variable {variable}: "
-                    return each.read(os.environ[variable])
-            for file, groups in self._set_in:
-                if any(name in groups.get(group, ()) for group, name in each.names):
-                    origin = f"{file}: "
-            return conf[each.group][each.name]
-        except SettingsError as error:
-            raise SettingsError(f"{origin}{error}") from error
-        except cfg.Error as error:
-            # In a file, a dollar sign stands before the name of another option.
-            cause = "" if each.secret else f" ({error})"
-            raise SettingsError(
-                f"{origin}option {each.name} of [{each.group}] refers to an option that does not "
-                f"exist{cause}; a dollar sign is written $$"
-            ) from error
-
-
-def names_set_in(file: str) -> dict[str, set[str]]:
-    """Return the names that a file sets, by group, the group in lower case as oslo.config does.
-
-    :raises SettingsError: the file cannot be read or understood
-    """
-    groups: dict[str, dict[str, Any]] = {}
-    try:
-        cfg.ConfigParser(file, groups).parse()
-    except OSError as error:
-        raise SettingsError(f"{file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{file}: cannot be read: it is not text in UTF-8") from error
-    except cfg.ParseError as error:
-        # The line itself is not shown: there may be a secret in it.
-        raise SettingsError(f"{file}: line {error.lineno}: {error.msg}") from error
-    names: dict[str, set[str]] = {}
-    for group, values in groups.items():
-        group = group if group == "DEFAULT" else group.lower()
-        names.setdefault(group, set()).update(values)
-    return names

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
-from marconi_server.config.options import HostNames, Networks, option
+from marconi_server.config.options import Address, HostNames, Networks, option
 
 KEYSTONE: Final = "keystone"
 
@@ -53,7 +53,9 @@ class Wsgi:
 
     GROUP: ClassVar[str] = "drivers:transport:wsgi"
 
-    bind: str = option("127.0.0.1", help="Address to listen on.")
+    bind: Address = option(  # noqa: RUF009 - as all options are declared
+        Address("127.0.0.1"), help="Address to listen on, or the name of this host."
+    )
     port: int = option(8888, minimum=0, maximum=65535, help="TCP port; 0 takes a free one.")
     workers: int = option(2, minimum=1, maximum=1024, help="Number of worker processes.")
     threads: int = option(
@@ -250,9 +252,10 @@ class Settings:
     role_rules          text by name, see `marconi_server.auth.roles`
     keystone_authtoken  an `AuthToken` of `marconi_server.auth.authtoken`, `None` unless
                         `auth_strategy` is `keystone`
+    origins             where all of it comes from, in words
 
-    The last two are part of the settings so that all workers have the same, and change them
-    only together with the rest.
+    Role rules and Keystone's section are part of the settings so that all workers have the same,
+    and change them only together with the rest.
     """
 
     general: General = General()
@@ -264,6 +267,7 @@ class Settings:
     store: Any = None
     role_rules: Mapping[str, str] = field(default_factory=dict)
     keystone_authtoken: Any = field(default=None, repr=False, compare=False)
+    origins: str = field(default="", repr=False, compare=False)
 
 
 SECTIONS: tuple[type[Any], ...] = (General, Drivers, Wsgi, Limits, Authentication, Policy)

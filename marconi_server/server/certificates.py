@@ -1,9 +1,9 @@
 """The certificates of the server, read and checked before it starts to speak TLS."""
 
 import ssl
-from pathlib import Path
 from typing import NoReturn
 
+from marconi_server.config.files import check_regular
 from marconi_server.config.options import SettingsError
 from marconi_server.config.settings import Wsgi
 
@@ -26,19 +26,19 @@ def server_context(wsgi: Wsgi) -> ssl.SSLContext | None:
     context.options |= ssl.OP_NO_RENEGOTIATION  # which could make a write wait for a read
     try:
         context.load_cert_chain(wsgi.cert_file, wsgi.key_file or None, _no_password)
-    except ssl.SSLError as error:
+    except OSError as error:
         key = wsgi.key_file or "the key in it"
         raise SettingsError(
             f"option cert_file of [{wsgi.GROUP}] is {wsgi.cert_file}, but that and {key} are not"
-            f" a certificate in PEM and its private key ({error.reason or error})"
+            f" a certificate in PEM and its private key ({_reason(error)})"
         ) from error
     if wsgi.ca_file:
         try:
             context.load_verify_locations(wsgi.ca_file)
-        except ssl.SSLError as error:
+        except OSError as error:
             raise SettingsError(
                 f"option ca_file of [{wsgi.GROUP}] is {wsgi.ca_file}, but that has no"
-                f" certificates in PEM ({error.reason or error})"
+                f" certificates in PEM ({_reason(error)})"
             ) from error
         context.verify_mode = ssl.CERT_REQUIRED
     return context
@@ -47,11 +47,16 @@ def server_context(wsgi: Wsgi) -> ssl.SSLContext | None:
 def _check_readable(name: str, file: str) -> None:
     try:
         if file:
-            Path(file).open("rb").close()
+            check_regular(file)
     except OSError as error:  # load_cert_chain would not say which file it is
         raise SettingsError(
             f"option {name} of [{Wsgi.GROUP}] is {file}, which cannot be read: {error.strerror}"
         ) from error
+
+
+def _reason(error: OSError) -> str:
+    """Return what went wrong with TLS, or with the file."""
+    return str(getattr(error, "reason", None) or error.strerror or error)
 
 
 def _no_password() -> NoReturn:

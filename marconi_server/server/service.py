@@ -1,10 +1,8 @@
 """The HTTP service: its listening socket, gunicorn's master around it, and the reload."""
 
-import errno
 import logging
 import os
 import signal
-import socket
 import ssl
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -15,7 +13,9 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker as BaseWorker
 
 from marconi_server.config.options import SettingsError
-from marconi_server.config.settings import Settings, Wsgi
+from marconi_server.config.settings import Settings
+from marconi_server.server import report
+from marconi_server.server.address import bind, url
 from marconi_server.server.certificates import server_context
 from marconi_server.server.log import Log
 from marconi_server.server.proxies import Proxies
@@ -49,8 +49,9 @@ class Service(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         self._announce = announce
         self._settings = read_settings()
         self._tls = server_context(self._settings.wsgi)
-        registry.check_store(self._settings)
-        self._bind = _bind(self._settings.wsgi)
+        store = registry.check_store(self._settings)
+        self._bind = bind(self._settings.wsgi)
+        _report(self._settings, store)
         self._application: Application | None = None
         self._early_signals: SimpleQueue[int] = SimpleQueue()
         super().__init__(prog="marconi-server")
@@ -87,16 +88,17 @@ class Service(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         try:
             settings = self._read_settings()
             tls = server_context(settings.wsgi)
-            registry.check_store(settings)
+            store = registry.check_store(settings)
             if (settings.wsgi.bind, settings.wsgi.port) != (
                 self._settings.wsgi.bind,
                 self._settings.wsgi.port,
             ):
-                self._bind = _bind(settings.wsgi)
+                self._bind = bind(settings.wsgi)
         except (SettingsError, StorageError) as error:
             logger.error("Not reloaded, the old configuration stays in force: %s", error)
             return
         self._settings, self._tls = settings, tls
+        _report(settings, store)
         super().reload()
 
     def load(self) -> Any:
@@ -117,7 +119,7 @@ class Service(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         return self._tls
 
     def _when_ready(self, arbiter: Arbiter) -> None:
-        self._announce(_url(arbiter.LISTENERS[0].sock, "https" if self._tls else "http"))
+        self._announce(url(arbiter.LISTENERS[0].sock, "https" if self._tls else "http"))
 
     def _post_fork(self, arbiter: Arbiter, worker: BaseWorker) -> None:
         """Give the worker what gunicorn has no settings for: see `server.worker.Worker`."""
@@ -144,45 +146,9 @@ class Service(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             self._application.close()
 
 
-def _bind(wsgi: Wsgi) -> str:
-    """Bind the listening socket and return it in gunicorn's form, which then owns it.
-
-    gunicorn itself would try a busy port for five seconds, and then log many lines.
-
-    :raises SettingsError: there is no listening on this address
-    """
-    try:
-        addresses = socket.getaddrinfo(
-            wsgi.bind, wsgi.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-    except (socket.gaierror, UnicodeError) as error:
-        raise SettingsError(
-            f"option bind of [{wsgi.GROUP}] is {wsgi.bind!r}, which is neither an address nor a "
-            f"known host name ({error}); 127.0.0.1 is this machine only, 0.0.0.0 all networks"
-        ) from error
-    family, _, _, _, address = addresses[0]
-    both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()  # :: is IPv4 as well
-    try:
-        listener = socket.create_server(address, family=family, dualstack_ipv6=both)
-    except OSError as error:
-        raise SettingsError(_refusal(wsgi, error)) from error
-    return f"fd://{listener.detach()}"
-
-
-def _refusal(wsgi: Wsgi, error: OSError) -> str:
-    """Say why there is no listening on an address, and what to do."""
-    port = f"port {wsgi.port} of {wsgi.bind}"
-    if error.errno == errno.EADDRINUSE:
-        return f"{port} is in use; stop what listens there, or choose another with --port"
-    if error.errno == errno.EACCES:
-        return f"{port} needs privileges; choose one above 1023 with --port"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"{wsgi.bind} is not an address of this machine; choose another with --bind"
-    return f"{port} cannot be listened on: {error.strerror}; see --bind and --port"
-
-
-def _url(listener: socket.socket, scheme: str) -> str:
-    """Return the URL of a listening socket as seen from this machine."""
-    host, port, *_ = listener.getsockname()
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared only
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+def _report(settings: Settings, store: str) -> None:
+    """Write into the log what serves from now on."""
+    for line in report.lines(settings, store):
+        logger.info(line)
+    for line in report.warnings(settings):
+        logger.warning(line)

@@ -344,6 +344,15 @@ class Store(ABC):
         :raises StorageUnavailable: it does not
         """
 
+    def describe(self) -> str:
+        """Say where the store is, whether it was new or found, and how large it is: for the log.
+
+        Nothing in it is a secret. Called at the start, if the engine answers.
+
+        :raises StorageUnavailable: it does not answer any more
+        """
+        return ""
+
     @abstractmethod
     def close(self) -> None:
         """Finish background work and let go of the engine. Idempotent.

@@ -7,12 +7,12 @@ from pathlib import Path
 import requests
 
 from marconi_server.api.documents import MAX_DEPTH
-from marconi_server.config.load import load, unknown_options
 from marconi_server.config.settings import Limits, Wsgi
 from marconi_server.server.connection import LINGER_BYTES, LINGER_SECONDS
 from marconi_server.server.http1 import MAX_FIELDS, MAX_HEAD
 from tests.docs.markdown import Block, page, pages
 from tests.support.live import LiveServer
+from tests.support.settings import remarks
 
 HEADERS = {"Client-ID": "operator"}
 
@@ -89,8 +89,7 @@ def test_every_configuration_is_valid(tmp_path: Path) -> None:
     for number, text in enumerate(texts):
         file = tmp_path / f"{number}.conf"
         file.write_text(text)
-        settings = load([str(file)], {("drivers", "storage"): "sqlite"})
-        assert unknown_options([str(file)], settings) == []
+        assert remarks(str(file), {("drivers", "storage"): "sqlite"}, unknown=True) == []
 
 
 def test_the_limits_are_those_of_the_code() -> None:

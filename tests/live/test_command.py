@@ -204,12 +204,29 @@ def test_check_says_what_it_found(config: Path) -> None:
         assert words in done.stdout
 
 
-def test_check_reports_typos_and_is_content(config: Path) -> None:
+def test_check_reports_typos_and_is_not_content(config: Path) -> None:
     config.write_text(config.read_text() + "[transport]\nmax_clam_ttl = 100\n")
-    done = run("check", "--config-file", str(config))
+    arguments = ("check", "--config-file", str(config))
+    done = run(*arguments, env={"OS_TRANSPORT__MAX_CLIAM_TTL": "100"})
+    warnings = [line for line in done.stderr.splitlines() if " WARNING " in line]
+    assert len(warnings) == 2
+    assert (
+        "max_clam_ttl of [transport] has no effect here; did you mean max_claim_ttl?" in warnings[0]
+    )
+    assert "OS_TRANSPORT__MAX_CLIAM_TTL: sets nothing" in warnings[1]
+    assert done.returncode == 2
+    assert "2 of the options that are set are unknown" in done.stderr.splitlines()[-1]
+    assert "All is well." not in done.stdout
+    lenient = run(*arguments, "--lenient")
+    assert lenient.returncode == 0
+    assert "max_clam_ttl" in lenient.stderr
+    assert "All is well." in lenient.stdout
+
+
+def test_check_names_what_has_no_effect_and_is_content(config: Path) -> None:
+    done = run("check", "--config-file", str(config), "--threads", "4")
     assert done.returncode == 0
-    assert "max_clam_ttl" in done.stderr
-    assert "did you mean max_claim_ttl?" in done.stderr
+    assert "command line: threads of [drivers:transport:wsgi] has no effect" in done.stderr
 
 
 def test_check_says_what_is_wrong_with_the_configuration(config: Path) -> None:

@@ -1,7 +1,9 @@
 """Role rules: what they decide, and what is not taken for a rule."""
 
 import logging
+import os
 from pathlib import Path
+from traceback import format_exception
 
 import pytest
 
@@ -241,12 +243,12 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     ("content", "complaint"),
     [
         (b"\xff", "cannot be read: it is not text in UTF-8"),
-        (b"a: [", "is not YAML: while parsing "),
+        (b"a: [", "is not YAML (line 1, column 5)"),
         (b"- role:a\n", "has to be a mapping of rules, as in 'claims:create': 'role:worker'"),
         (b"role:a\n", "has to be a mapping of rules"),
-        (b"claims:create:\n", "rule claims:create is None, but has to be text"),
-        (b"claims:create: [[role:a]]\n", "rule claims:create is [['role:a']], but has to be text"),
-        (b"1: role:a\n", "rule 1 is 'role:a', but has to be text"),
+        (b"claims:create:\n", "rule claims:create has to be text"),
+        (b"claims:create: [[role:a]]\n", "rule claims:create has to be text"),
+        (b"1: role:a\n", "rule 1 has to be text"),
         (b"claims:create: worker\n", "rule claims:create is 'worker', which makes no sense"),
     ],
 )
@@ -260,6 +262,38 @@ def test_a_wrong_file_is_refused_in_one_line(
     line = str(caught.value)
     assert line.startswith(f"{file}: {complaint}")
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[keystone_authtoken]\npassword = hunter2\n",
+        "password: hunter2\n",
+        "password: hunter2:x\n",
+        "password: [hunter2]\n",
+        "claims:create: [hunter2]\n",
+        "password: *hunter2\n",
+        "password: !hunter2 x\n",
+        "password: {hunter2\n",
+        "- hunter2\n",
+        "hunter2\n",
+    ],
+)
+def test_of_a_file_that_is_none_nothing_is_repeated(content: str, tmp_path: Path) -> None:
+    """The option may name the wrong file, such as the configuration itself."""
+    file = tmp_path / "policy.yaml"
+    file.write_text(content)
+    with pytest.raises(SettingsError) as caught:
+        roles.read(str(file))
+    assert "hunter2" not in "".join(format_exception(caught.value))
+
+
+def test_a_pipe_is_no_policy_file(tmp_path: Path) -> None:
+    """It could be read once only, and nobody might write into it at all."""
+    file = tmp_path / "policy.yaml"
+    os.mkfifo(file)
+    with pytest.raises(SettingsError, match="cannot be read: It is not a regular file"):
+        roles.read(str(file))
 
 
 def test_a_folder_is_no_policy_file(tmp_path: Path) -> None:

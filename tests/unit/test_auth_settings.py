@@ -12,6 +12,7 @@ from marconi_server.auth.authtoken import CONNECT_SECONDS, AuthToken
 from marconi_server.auth.strategies import open_authenticator
 from marconi_server.config import load as configuration
 from marconi_server.config.options import SettingsError
+from tests.support.settings import remarks
 
 GOOD = {
     "auth_url": "http://127.0.0.1:5000/v3",
@@ -113,9 +114,17 @@ def test_application_credentials_will_do(write: Any) -> None:
         ({**GOOD, "password": ""}, "[keystone_authtoken] lacks password,"),
         ({**GOOD, "auth_type": "pasword"}, "auth_type of [keystone_authtoken] is 'pasword'"),
         ({**GOOD, "auth_type": "none"}, "'none', which does not log in at Keystone"),
-        ({**GOOD, "auth_url": "127.0.0.1:5000"}, "auth_url of [keystone_authtoken] is '127.0.0.1:"),
+        (
+            {**GOOD, "auth_url": "127.0.0.1:5000"},
+            "auth_url of [keystone_authtoken] has to be a URL",
+        ),
         ({**GOOD, "auth_url": "ftp://host/v3"}, "has to be a URL, such as http://"),
-        ({**GOOD, "token_cache_time": "long"}, "token_cache_time of [keystone_authtoken]: "),
+        ({**GOOD, "auth_url": "http://[::1/v3"}, "has to be a URL, such as http://"),
+        (
+            {**GOOD, "token_cache_time": "long"},
+            "token_cache_time of [keystone_authtoken] has to be",
+        ),
+        ({**GOOD, "insecure": "maybe"}, "insecure of [keystone_authtoken] has to be true or false"),
         ({**GOOD, "username": "$nobody"}, "a dollar sign is written $$"),
         ({**GOOD, "cafile": "/nowhere/ca.pem"}, "cafile of [keystone_authtoken] is '/nowhere/"),
         ({**GOOD, "memcache_security_strategy": "maybe"}, "memcache_security_strategy"),
@@ -141,7 +150,7 @@ def test_memcached(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_secrets_are_not_shown(write: Any) -> None:
     line = refusal(write({**GOOD, "password": "hush$hush"}))
-    assert "option password of [keystone_authtoken]: its value cannot be read" in line
+    assert "option password of [keystone_authtoken] has to be text; a dollar sign is" in line
     assert "hush" not in line
     settings = configuration.load([write(GOOD)])
     authenticator = open_authenticator(settings)
@@ -158,9 +167,7 @@ def test_names_that_nobody_reads_are_told(write: Any) -> None:
         {"auth_section": "login", "token_cachetime": 60, "memcache_servers": ""},
         f"[login]\n{login}\nuser_domain = x\n[keystone_authtokens]\n",
     )
-    settings = configuration.load([file])
-    lines = configuration.unknown_options([file], settings)
-    assert [line.removeprefix(f"{file}: ") for line in lines] == [
+    assert [line.removeprefix(f"{file}: ") for line in remarks(file)] == [
         f"option {name} of [{group}] has no effect here; did you mean {other}?"
         for name, group, other in (
             ("token_cachetime", "keystone_authtoken", "token_cache_time"),
@@ -169,9 +176,12 @@ def test_names_that_nobody_reads_are_told(write: Any) -> None:
     ] + ["there is no group [keystone_authtokens]; did you mean [keystone_authtoken]?"]
 
 
-def test_without_the_strategy_the_section_is_not_looked_at(write: Any) -> None:
-    file = Path(write({"auth_type": "nonsense"}))
+def test_without_the_strategy_the_section_is_refused(write: Any) -> None:
+    """Whoever wrote it wants authentication: see tests/unit/test_unused.py."""
+    file = Path(write(GOOD))
     file.write_text(file.read_text().replace("auth_strategy = keystone", "auth_strategy ="))
+    assert refusal(str(file)).startswith(f"{file}: [keystone_authtoken] has an effect only where")
+    file.write_text(file.read_text().partition("[keystone_authtoken]")[0])
     settings = configuration.load([str(file)])
     assert settings.keystone_authtoken is None
     assert open_authenticator(settings) is None

@@ -14,14 +14,21 @@ HERE = Path(__file__).parents[2]
 FLOORS = (
     ("cli", "__main__"),
     ("server",),
-    ("wsgi", "logs"),
+    ("wsgi", "logs", "log_writer"),
     ("api",),
-    ("config.load", "config.reference"),
+    ("config.load", "config.unused", "config.reference"),
     ("auth",),
     ("storage",),
     # Names of operations, which the API and role rules both speak of, and nothing but that.
     ("api.v1.operations", "api.v1"),
-    ("config", "config.options", "config.settings"),
+    (
+        "config",
+        "config.files",
+        "config.masking",
+        "config.options",
+        "config.reader",
+        "config.settings",
+    ),
     ("", "waiting", "request_ids"),
 )
 """The modules of each floor, from the top; a package stands for all in it not named elsewhere."""

@@ -8,8 +8,10 @@ from typing import ClassVar
 
 import pytest
 
-from marconi_server.config.load import default_files, load, unknown_options
+from marconi_server.config.load import default_files, load
 from marconi_server.config.options import (
+    LONGEST_SHOWN,
+    Address,
     HostNames,
     Networks,
     Option,
@@ -22,6 +24,7 @@ from marconi_server.storage import registry
 from marconi_server.storage.contract import LARGEST_METADATA
 from marconi_server.storage.errors import StorageUnusable
 from marconi_server.storage.sqlite.driver import SQLiteOptions
+from tests.support.settings import remarks
 
 SQLITE = {("drivers", "storage"): "sqlite"}
 PAGE = ("transport", "max_messages_per_page")
@@ -139,7 +142,7 @@ def test_old_names_are_understood(old: str, new: str, write: Write) -> None:
     file = write(f"[limits:transport]\n{old} = 444\n")
     settings = load([file], SQLITE)
     assert getattr(settings.limits, new) == 444
-    assert unknown_options([file], settings) == []
+    assert remarks(file, SQLITE) == []
 
 
 def test_the_new_name_wins_over_the_old(write: Write) -> None:
@@ -259,7 +262,7 @@ def test_typos_are_reported_with_the_nearest_name(write: Write) -> None:
         "[drivers:storage:sqlite]\nfile_of_the_database = x\n"
         "[transprot]\nmax_claim_ttl = 100\n"
     )
-    typo, nonsense, group = unknown_options([file], load([file], SQLITE))
+    typo, nonsense, group = remarks(file, SQLITE)
     assert typo == (
         f"{file}: option max_mesages_per_page of [transport] has no effect here; "
         "did you mean max_messages_per_page?"
@@ -279,20 +282,25 @@ def test_a_configuration_of_marconi_still_loads(write: Write) -> None:
         "[drivers:storage:mongodb]\nuri = mongodb://db1,db2/?replicaSet=r\ndatabase = marconi\n"
         "[drivers:storage:sqlalchemy]\nuri = sqlite:///:memory:\n"
         "[limits:transport]\nmessage_paging_uplimit = 15\n"
-        "[keystone_authtoken]\nauth_uri = https://identity.example\n"
     )
     settings = load([file])
     assert (settings.wsgi.bind, settings.wsgi.port) == ("0.0.0.0", 9999)
     assert settings.limits.max_messages_per_page == 15
-    reported = [line.split(" of ")[0].split()[-1] for line in unknown_options([file], settings)]
-    assert reported == ["admin_mode", "debug", "log_file"]
+    assert [line.removeprefix(f"{file}: ") for line in remarks(file)] == [
+        *(
+            f"option {name} of [DEFAULT] has no effect here"
+            for name in ("admin_mode", "debug", "log_file")
+        ),
+        "[drivers:storage:mongodb] has no effect: storage of [drivers] is sqlite",
+        "[drivers:storage:sqlalchemy] has no effect: storage of [drivers] is sqlite",
+    ]
 
 
 def test_group_names_are_read_without_regard_to_case(write: Write) -> None:
     file = write("[Transport]\nmax_messages_per_page = 7\n")
     settings = load([file], SQLITE)
     assert settings.limits.max_messages_per_page == 7
-    assert unknown_options([file], settings) == []
+    assert remarks(file, SQLITE) == []
 
 
 def test_default_files_come_from_the_first_folder_that_has_them(
@@ -331,6 +339,7 @@ class Example:
     share: float = option(0.5, minimum=0, maximum=1, help="Which part.")
     near: Networks = option(Networks(), help="Who is near.")  # noqa: RUF009
     known: HostNames = option(HostNames(), help="How it is called.")  # noqa: RUF009
+    here: Address = option(Address("::"), help="Who is here.")  # noqa: RUF009
 
 
 @pytest.mark.parametrize(
@@ -344,6 +353,7 @@ class Example:
         ("share", "1", 1.0, "1.1", "a number from 0 to 1"),
         ("near", "::1,", Networks.parse("::1"), "::1/0", "addresses and networks"),
         ("known", "b.C, _d-1,", HostNames(["b.c", "_d-1"]), "b.c:80", "names of hosts"),
+        ("here", "[::1]", "::1", "", "an address or the name of a host"),
     ],
 )
 def test_options_of_all_kinds(
@@ -381,10 +391,17 @@ URI, PIN, COLOUR = options(Vault)
         ("mongodb://user:hunter2@host/db", "mongodb://user:***@host/db"),
         ("mongodb+srv://user:hunter2@host", "mongodb+srv://user:***@host"),
         ("mongodb://user:hunter2@one:1,two:2/?w=2", "mongodb://user:***@one:1,two:2/?w=2"),
-        ("mongodb://a@b:hunter2@host/", "mongodb://a@b:***@host/"),
-        ("mongodb://user:hunter2@hunter2/hunter2@host/", "mongodb://user:***@host/"),
+        ("mongodb://user:hunter2@one/?replicaSet=r", "mongodb://user:***@one/?replicaSet=r"),
+        ("mongodb://[::1]:27017,b/q?w=1", "mongodb://[::1]:27017,b/q?w=1"),
+        ("mongodb://a@b:hunter2@host/", "***"),
+        ("mongodb://user:hunter2@hunter2/hunter2@host/", "***"),
         ("mongodb://user:hunter2\nhunter2@host/", "mongodb://user:***@host/"),
-        ("mongodb://user@host/", "mongodb://user@host/"),
+        ("mongodb://hunter2@host/", "mongodb://***@host/"),
+        ("mongodb://user:hunter2", "***"),
+        ("mongodb://user:hunter2/", "***"),
+        ("mongodb://user:1?hunter2@host", "***"),
+        ("mongodb://host/?authSource=a@hunter2", "***"),
+        ("mongodb://host/#hunter2", "***"),
         ("mongodb://one:27017,two:27017/", "mongodb://one:27017,two:27017/"),
         (
             "mongodb://host/?tls=true&tlsCertificateKeyFilePassword=hunter2&w=2",
@@ -394,6 +411,12 @@ URI, PIN, COLOUR = options(Vault)
             "mongodb://host/?authMechanismProperties=AWS_SESSION_TOKEN:hunter2",
             "mongodb://host/?authMechanismProperties=***",
         ),
+        (
+            "mongodb://host/?w=2;tlsCertificateKeyFilePassword=hunter2",
+            "mongodb://host/?w=2;tlsCertificateKeyFilePassword=***",
+        ),
+        ("mongodb://host/?w=2,password=hunter2", "mongodb://host/?w=***"),
+        ("mongodb://host/?pasword=hunter2&hunter2", "mongodb://host/?pasword=***&***"),
         ("hunter2", "***"),
         ("mongodb:/user:hunter2@host", "***"),
         ("", ""),
@@ -404,8 +427,17 @@ def test_a_secret_is_masked(value: str, shown: str) -> None:
 
 
 def test_only_secrets_are_masked() -> None:
-    assert COLOUR.shown("mongodb://user:hunter2@host/db") == "mongodb://user:hunter2@host/db"
+    assert COLOUR.shown("dark green") == "dark green"
+    assert COLOUR.shown("mongodb://host/?pin=1") == "mongodb://host/?pin=1"
     assert PIN.shown(1234) == "***"
+
+
+def test_a_uri_in_the_wrong_place_loses_its_password() -> None:
+    assert COLOUR.shown("mongodb://user:hunter2@host/db") == "mongodb://***@host/db"
+
+
+def test_of_a_long_value_the_beginning_is_shown() -> None:
+    assert COLOUR.shown("x" * 10_000) == "x" * LONGEST_SHOWN + "…"
 
 
 def test_a_refusal_does_not_show_a_secret() -> None:

@@ -26,6 +26,7 @@ import time
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from marconi_server.config.masking import uri_without_secrets
 from marconi_server.config.options import option
 from marconi_server.storage.contract import Clock, Store
 from marconi_server.storage.errors import StorageUnavailable
@@ -88,6 +89,7 @@ class MongoDBStore(Store):
 
     def __init__(self, engine: Engine, clock: Clock, options: MongoDBOptions) -> None:
         self._engine = engine
+        self._where = f"{uri_without_secrets(options.uri)}, database {options.database}"
         queue_ids = QueueIds(engine)
         self._sweeper = Sweeper(
             engine,
@@ -121,6 +123,15 @@ class MongoDBStore(Store):
         schema = self._engine.repeat(lambda: self._engine.housekeeping.find_one({"_id": SCHEMA}))
         if schema is not None and (other := other_version(schema)):
             raise StorageUnavailable(reason=f"Database {self._engine.database.name} {other}")
+
+    def describe(self) -> str:
+        engine = self._engine
+        if engine.is_new:
+            return f"{self._where}, new"
+        queues, messages = engine.repeat(
+            lambda: [each.estimated_document_count() for each in (engine.queues, engine.messages)]
+        )
+        return f"{self._where}, found, about {queues} queues and {messages} messages"
 
     def close(self) -> None:
         self._sweeper.close()

@@ -69,6 +69,7 @@ class Engine:
     ) -> None:
         self.client = client
         self.timeout = timeout
+        self.is_new = False  # until `startup.prepare` has looked
         self.database = client.get_database(
             database,
             read_preference=ReadPreference.PRIMARY,

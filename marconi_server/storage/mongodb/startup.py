@@ -5,12 +5,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
+from urllib.parse import unquote_plus
 
 import pymongo
 from pymongo import MongoClient, ReadPreference
 from pymongo.errors import ConfigurationError, DuplicateKeyError, OperationFailure, PyMongoError
 
-from marconi_server.config.options import MASK, without_passwords
+from marconi_server.config.masking import MASK, secrets_of, uri_without_secrets
 from marconi_server.storage.contract import Clock
 from marconi_server.storage.errors import StorageUnavailable, StorageUnusable
 from marconi_server.storage.mongodb.engine import Engine
@@ -38,8 +39,7 @@ _SECTION: Final = "[drivers:storage:mongodb]"
 
 _NAME: Final = re.compile(r"(?!(admin|config|local)$)[\w-]{1,63}", re.ASCII)
 
-_HOST_AND_MORE: Final = re.compile(r'"[^"]*@[^"]*"')
-"""The name of a database, as pymongo takes it from a URI whose password has a slash in it."""
+_SCHEMES: Final = ("mongodb://", "mongodb+srv://")
 
 
 def check_name(database: str) -> None:
@@ -60,7 +60,12 @@ def connect(uri: str) -> MongoClient[Document]:
 
     :raises StorageUnusable: the URI cannot be understood, or asks for what breaks a promise
     """
-    asked = {name.partition("=")[0].lower() for name in uri.partition("?")[2].split("&")}
+    if not uri.startswith(_SCHEMES):  # which pymongo would take for the name of a host
+        raise StorageUnusable(
+            reason=f"The MongoDB URI does not begin with {' or '.join(_SCHEMES)}.",
+            remedy=f"Correct option uri of {_SECTION}.",
+        )
+    asked = {name.partition("=")[0].lower() for name in re.split("[&;]", uri.partition("?")[2])}
     settings = {name: value for name, value in _DEFAULTS.items() if name.lower() not in asked}
     try:
         # With a warning pymongo passes over what it does not understand, such as `tls=yes`.
@@ -69,19 +74,33 @@ def connect(uri: str) -> MongoClient[Document]:
                 uri, connect=False, _pool_class=SteadyPool, **settings
             )
     except (PyMongoError, OSError, TypeError, UserWarning, ValueError) as error:
-        cause = _HOST_AND_MORE.sub(f'"{MASK}"', str(error).rstrip("."))
+        # APPSEC: without the exception of pymongo, which may repeat any part of the URI.
         raise StorageUnusable(
-            reason=f"The MongoDB URI {without_passwords(uri)} cannot be used: {cause}.",
+            reason=f"The MongoDB URI {uri_without_secrets(uri)} cannot be used: "
+            f"{_without_secrets(str(error).rstrip('.'), uri)}.",
             remedy=f"Correct option uri of {_SECTION}.",
-        ) from error
+        ) from None
     if weaker := _weaker(client):
         client.close()
         raise StorageUnusable(
-            reason=f"The MongoDB URI {without_passwords(uri)} has {weaker}.",
+            reason=f"The MongoDB URI {uri_without_secrets(uri)} has {weaker}.",
             remedy="Remove that from it: messages are written to the journals of a majority of "
             "members and read from the primary, or they could be lost.",
         )
     return client
+
+
+def _without_secrets(cause: str, uri: str) -> str:
+    """Return what pymongo says of a URI, if that can be told apart from the secrets in it."""
+    secrets = secrets_of(uri)
+    if secrets is None:
+        return (
+            "it is not of the form mongodb://USER:PASSWORD@HOST:PORT/?OPTION=VALUE, where"
+            " characters such as / ? # @ in a user or password are percent-encoded"
+        )
+    for each in sorted(secrets, key=len, reverse=True):
+        cause = cause.replace(each, MASK).replace(unquote_plus(each), MASK)
+    return " ".join(cause.split())
 
 
 def _weaker(client: MongoClient[Document]) -> str | None:
@@ -107,17 +126,19 @@ def prepare(engine: Engine, uri: str, clock: Clock, *, max_clock_skew: float) ->
     with _explained(engine, uri), pymongo.timeout(CONNECT_SECONDS):
         _check_server(engine)
         check_clock(engine, clock, max_clock_skew=max_clock_skew)
-        _check_version(engine)
+        engine.is_new = not _check_version(engine)
         engine.complete()
 
 
-def _check_version(engine: Engine) -> None:
+def _check_version(engine: Engine) -> bool:
+    """Tell whether the database was used before, by a server that this one gets on with."""
     found = engine.housekeeping.find_one({"_id": SCHEMA})
     if found is not None and (other := other_version(found)):
         raise StorageUnusable(
             reason=f"Database {engine.database.name} {other}",
             remedy="Run the release that wrote it, or choose another database.",
         )
+    return found is not None
 
 
 def _check_server(engine: Engine) -> None:
@@ -156,7 +177,7 @@ def check_clock(engine: Engine, clock: Clock, *, max_clock_skew: float) -> None:
 @contextmanager
 def _explained(engine: Engine, uri: str) -> Iterator[None]:
     """Turn what the database answers into what is wrong and what to do."""
-    database, where = engine.database.name, without_passwords(uri)
+    database, where = engine.database.name, uri_without_secrets(uri)
     try:
         with faults():
             yield

@@ -17,6 +17,7 @@ faults; `schema.py` earlier versions of the file; `reader.py` reading; `writer.p
 `wal.py` waiting for the disk; `sweeper.py` removal.
 """
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import ClassVar, Self
 
 from marconi_server.config.options import option
 from marconi_server.storage.contract import Clock, Store
+from marconi_server.storage.errors import StorageUnusable
 from marconi_server.storage.sqlite.claims import SQLiteClaims
 from marconi_server.storage.sqlite.engine import Engine
 from marconi_server.storage.sqlite.messages import SQLiteMessages
@@ -74,12 +76,23 @@ class SQLiteStore(Store):
 
     @classmethod
     def open(cls, options: SQLiteOptions, clock: Clock = time.time) -> Self:
-        engine = Engine(Path(options.database), timeout=options.timeout)
+        path = Path(options.database)
+        is_uri = "://" in options.database  # perhaps that of the other driver, with a password
+        if is_uri or not path.name or (os.path.exists(path) and not os.path.isfile(path)):
+            raise StorageUnusable(
+                reason=f"Option database of [{options.GROUP}] is {options.database!r}, which names "
+                "no file.",
+                remedy="Name one, on a local disk.",
+            )
+        engine = Engine(path, timeout=options.timeout)
         engine.prepare()
         return cls(engine, clock, options)
 
     def ping(self) -> None:
         self._reader.read("SELECT 1 FROM queue LIMIT 1")
+
+    def describe(self) -> str:
+        return self._engine.describe()
 
     def close(self) -> None:
         self._sweeper.close()

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +50,7 @@ class Engine:
         self.closed = False
         self._timeout = timeout
         self._inode = -1
+        self._is_new = False
 
     def prepare(self) -> None:
         """Create the file or check that it is one of ours.
@@ -80,7 +82,7 @@ class Engine:
 
     def _check_place(self) -> None:
         folder = self.path.parent
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # also if its name is too long
             raise StorageUnusable(
                 reason=f"The folder {folder} of the database does not exist.",
                 remedy="Create it, or name another file with the option database"
@@ -98,6 +100,7 @@ class Engine:
         try:
             if connection.execute("PRAGMA schema_version").fetchone() == (0,):
                 schema.create(connection)
+                self._is_new = True
             schema.bring_up_to_date(connection, self.path)  # before anything else is changed
             self._check_durable(connection)
             schema.note_boot(connection, schema.current_boot_id())
@@ -132,6 +135,16 @@ class Engine:
             reason=f"The database {self.path} cannot be opened for writing: {reason}.",
             remedy="Give the user of the server the right to write the file and its folder.",
         )
+
+    def describe(self) -> str:
+        """Say which file this is, whether it was there, and how large it is with its log."""
+        if self._is_new:
+            return f"{self.path}, new"
+        size = 0
+        for each in (self.path, self.path.with_name(f"{self.path.name}-wal")):
+            with suppress(OSError):  # the log comes and goes
+                size += each.stat().st_size
+        return f"{self.path}, found, {size / 1e6:.1f} MB"
 
     def connect(self) -> sqlite3.Connection:
         """Open one more connection to the file that was prepared.
