@@ -186,7 +186,7 @@ class Connection:
         request_id = request_ids.begin(self.reader.environ or {})
         log("%s a request of %s: %s", deed, self._peer, reason)
         request_ids.end()
-        self._output = refusal.answer("GET", request_id).encode(CLOSE)
+        self._output = refusal.answer(self.reader.method, request_id).encode(CLOSE)
         self._last = True
         self._patience = LINGER_SECONDS
         self._write()

@@ -3,6 +3,7 @@
 import socket
 import ssl
 from contextlib import suppress
+from typing import Final
 
 from marconi_server.server.answers import Refusal
 from marconi_server.server.connection import (
@@ -15,6 +16,9 @@ from marconi_server.server.connection import (
 )
 from marconi_server.server.http1 import Reader
 
+_GREETING: Final = 80
+"""Bytes that tell a method, whatever its name."""
+
 
 class TlsConnection(Connection):
     """A connection over a socket that `wrap_socket` made, without a handshake so far.
@@ -23,11 +27,12 @@ class TlsConnection(Connection):
     stays behind in its buffers of which the selector would not know.
     """
 
-    __slots__ = ()
+    __slots__ = ("_greeted",)
 
     def __init__(self, server: Server, client: ssl.SSLSocket, peer: str, reader: Reader) -> None:
         super().__init__(server, client, peer, reader)
         self.state = State.SHAKING_HANDS
+        self._greeted = False  # whether anything has arrived
 
     def ready(self) -> None:
         """Go on, with the handshake to begin with."""
@@ -44,27 +49,34 @@ class TlsConnection(Connection):
     def _shake_hands(self, client: socket.socket) -> None:
         assert isinstance(client, ssl.SSLSocket)
         try:
+            if not self._greeted:
+                # OpenSSL would take the bytes away, and knows text by four methods only.
+                greeting = socket.socket.recv(client, _GREETING, socket.MSG_PEEK)
+                self._greeted = True
+                if b" " < greeting[:1] < b"\x7f":  # where TLS has the type of a record
+                    self._refuse_text(client, greeting)
+                    return
             client.do_handshake()
-        except ssl.SSLWantReadError:
+        except (BlockingIOError, ssl.SSLWantReadError):
             self._watch(READ)
         except ssl.SSLWantWriteError:
             self._watch(WRITE)
         except OSError as error:
-            self._fail(client, error)
+            self._fail(error)
         else:
             self.state = State.IDLE
             self._watch(READ)
 
-    def _fail(self, client: ssl.SSLSocket, error: OSError) -> None:
-        """Let go of a client with whom there is no TLS, and tell it why if it can be told."""
+    def _refuse_text(self, client: ssl.SSLSocket, greeting: bytes) -> None:
+        self._watch(0)
+        self._socket = socket.socket(fileno=client.detach())
+        self.reader.feed(greeting)  # for the method
+        self._refuse(Refusal.CLEAR_TEXT, self._server.log.info, "Refused", "it is in clear text")
+
+    def _fail(self, error: OSError) -> None:
+        """Let go of a client with whom there is no TLS."""
         reason = getattr(error, "reason", None)
-        if reason == "HTTP_REQUEST":
-            self._watch(0)
-            self._socket = socket.socket(fileno=client.detach())
-            self._refuse(
-                Refusal.CLEAR_TEXT, self._server.log.info, "Refused", "it is in clear text"
-            )
-        elif reason and not isinstance(error, ssl.SSLEOFError):
+        if reason and not isinstance(error, ssl.SSLEOFError):
             self._server.log.info("No TLS with %s: %s", self._peer, reason)
             self._patience = CLOSE_SECONDS  # OpenSSL has sent it an alert
             self._linger()

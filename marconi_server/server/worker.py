@@ -87,7 +87,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self.selector.register(self.PIPE[0], READ, self._woken)
         self._logs_access = self.log.access_log_enabled
         self._common: Environ = base_environ(self.cfg)
-        self._common |= {"wsgi.multithread": True, "SCRIPT_NAME": ""}
+        self._common |= {"wsgi.multithread": True, "wsgi.url_scheme": "http", "SCRIPT_NAME": ""}
         self._tls: ssl.SSLContext | None = None
         if self.cfg.is_ssl:
             self._tls = ssl_context(self.cfg)
