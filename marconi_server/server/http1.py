@@ -28,9 +28,7 @@ _BLANKS: Final = " \t"
 
 _LINE_BREAKS: Final = re.compile(rb"(?:\r\n)*+")
 
-_ONCE: Final = frozenset(
-    ("CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_HOST", "HTTP_TRANSFER_ENCODING")
-)
+_ONCE: Final = frozenset(("CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_HOST", "HTTP_TRANSFER_ENCODING"))
 """Fields that nobody may send twice: another reader might take the other one."""
 
 
