@@ -211,14 +211,17 @@ class Worker(SignalledWorker):
                 self._accept(listener, 1)
         elif self._loads.others_have_room(self._most):
             self._step_aside(TICK)
-        elif self._room.make(self.now):
-            text = "All %s connections are taken: idle ones give way to new ones"
-            self._crowd_log(self.now, text, self._most)
-            self._accept(listener, 1)
         else:
-            text = "All %s connections are taken and busy: new ones wait"
-            self._crowd_log(self.now, text, self._most)
-            self._crowded = True
+            self._make_room()
+            if not self._crowded:
+                self._accept(listener, 1)
+
+    def _make_room(self) -> None:
+        """Have an idle client give way, or be crowded: then busy ones do, one after the other."""
+        text = "All %s connections are taken: new ones wait until idle or slow ones give way"
+        self._crowd_log(self.now, text, self._most)
+        self._crowded = not self._room.make(self.now)
+        if self._crowded:
             self._places_wanted = PLACES_WANTED
             self._listen(self.alive)
 

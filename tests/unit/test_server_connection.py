@@ -1,7 +1,5 @@
 """A connection when things go wrong that no well-behaved kernel or client does on demand."""
 
-import logging
-import selectors
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,33 +7,9 @@ from contextlib import suppress
 import pytest
 
 from marconi_server.server.answers import Environ
-from marconi_server.server.connection import Connection, State
+from marconi_server.server.connection import ANSWER_SECONDS, Connection, State
 from marconi_server.server.http1 import Reader
-
-
-class Loop:
-    """The worker's part, turned by hand."""
-
-    def __init__(self) -> None:
-        self.alive = True
-        self.now = 0.0
-        self.keepalive = 75.0
-        self.farewell = 1.0
-        self.request_timeout = 30.0
-        self.selector: selectors.BaseSelector = selectors.DefaultSelector()
-        self.log = logging.getLogger("test")
-        self.dispatched: list[Environ] = []
-        self.closed: list[Connection] = []
-
-    def dispatch(self, connection: Connection, environ: Environ) -> None:
-        self.dispatched.append(environ)
-
-    def forget(self, connection: Connection) -> None:
-        self.closed.append(connection)
-
-    def turn(self) -> None:
-        for key, _ in self.selector.select(0):
-            key.data()
+from tests.support.loop import Loop
 
 
 @pytest.fixture
@@ -65,7 +39,7 @@ def test_a_defect_that_one_client_meets_ends_that_client_only(
 ) -> None:
     ours, theirs = sockets
     Connection(loop, ours, "them", Broken({}, 100))
-    theirs.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    theirs.sendall(b"GET / HTTP/1.1\r\nHost: q\r\n\r\n")
     loop.turn()
     assert theirs.recv(10_000).startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
     assert "ZeroDivisionError: a defect" in caplog.text
@@ -95,7 +69,9 @@ def test_a_client_without_room_for_100_continue_is_closed(
     ours, theirs = sockets
     connection = Connection(loop, ours, "them", Reader({}, 100))
     fill(ours)
-    theirs.sendall(b"PUT / HTTP/1.1\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n")
+    theirs.sendall(
+        b"PUT / HTTP/1.1\r\nHost: q\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n"
+    )
     loop.turn()
     assert loop.closed == [connection]
 
@@ -105,7 +81,7 @@ def test_an_answer_waits_for_room_until_its_deadline(
 ) -> None:
     ours, theirs = sockets
     connection = Connection(loop, ours, "them", Reader({}, 100))
-    theirs.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    theirs.sendall(b"GET / HTTP/1.1\r\nHost: q\r\n\r\n")
     loop.turn()
     assert [environ["RAW_URI"] for environ in loop.dispatched] == ["/"]
     fill(ours)
@@ -117,12 +93,76 @@ def test_an_answer_waits_for_room_until_its_deadline(
     assert loop.closed == [connection]
 
 
+def answered_slowly(
+    loop: Loop, ours: socket.socket, theirs: socket.socket, size: int
+) -> Connection:
+    """Return a connection whose client has a large answer to take."""
+    connection = Connection(loop, ours, "them", Reader({}, 100))
+    theirs.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    loop.turn()
+    connection.answer(b"x" * size, last=True)
+    assert connection.state is State.WRITING
+    assert connection.held == size
+    return connection
+
+
+def test_who_reads_slowly_and_steadily_gets_all_of_an_answer(
+    loop: Loop, sockets: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = sockets
+    size = 5_000_000
+    connection = answered_slowly(loop, ours, theirs, size)
+    received = 0
+    while received < size:
+        received += len(theirs.recv(50_000))
+        loop.now += 5
+        loop.turn()
+        if connection.deadline <= loop.now:
+            connection.expire()
+    assert loop.now > 10 * loop.request_timeout
+    assert connection.state is State.LINGERING
+    assert connection.held == 0
+
+
+def test_progress_counts_that_the_kernel_does_not_tell_of(
+    loop: Loop, sockets: tuple[socket.socket, socket.socket]
+) -> None:
+    """It asks for more only when a good part of its buffer is free."""
+    ours, theirs = sockets
+    connection = answered_slowly(loop, ours, theirs, 5_000_000)
+    loop.turn()
+    for _ in range(2):
+        loop.now = connection.deadline
+        theirs.recv(50_000)
+        assert not loop.selector.select(0)
+        connection.expire()
+        assert not loop.closed
+        assert connection.deadline == loop.now + loop.request_timeout
+    loop.now = connection.deadline
+    connection.expire()
+    assert loop.closed == [connection]
+
+
+def test_nobody_may_take_for_ever_for_an_answer(
+    loop: Loop, sockets: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = sockets
+    connection = answered_slowly(loop, ours, theirs, 50_000_000)
+    while not loop.closed:
+        theirs.recv(50_000)
+        loop.now = connection.deadline
+        loop.turn()
+        if connection.deadline <= loop.now:
+            connection.expire()
+    assert loop.now == ANSWER_SECONDS
+
+
 def test_a_client_that_vanished_before_its_last_answer(
     loop: Loop, sockets: tuple[socket.socket, socket.socket]
 ) -> None:
     ours, theirs = sockets
     connection = Connection(loop, ours, "them", Reader({}, 100))
-    theirs.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    theirs.sendall(b"GET / HTTP/1.1\r\nHost: q\r\n\r\n")
     loop.turn()
     theirs.close()
     connection.answer(b"HTTP/1.1 204 No Content\r\n\r\n", last=True)
