@@ -83,9 +83,13 @@ def soon(function: Callable[[], None]) -> None:
 
 
 def after_turn(function: Callable[[], None]) -> None:
-    """Run a short function at the end of a turn of the loop, on which the caller runs."""
-    assert _loop is not None
-    _loop.after_turn(function)
+    """Run a short function at the end of a turn of the loop, on which the caller runs.
+
+    A loop that has stopped has no more turns, and nobody waits for what they would do.
+    """
+    loop = _loop
+    if loop is not None:
+        loop.after_turn(function)
 
 
 class _Sleep:

@@ -1,11 +1,14 @@
 """One client: its socket, what it is doing, and until when."""
 
+import fcntl
 import selectors
 import socket
 import ssl
+import sys
+import termios
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from marconi_server import request_ids
 from marconi_server.server.answers import CLOSE, Environ, Refusal
@@ -23,6 +26,12 @@ may never see the answer (RFC 9112 9.6)."""
 
 CLOSE_SECONDS = 1.0
 """How long a client may take to close its side behind the last answer."""
+
+ANSWER_SECONDS = 600.0
+"""How long a client may take for one answer, however steadily it reads."""
+
+SPARED_SECONDS = 2.0
+"""How long a client that has no complete request here is spared when others want its place."""
 
 NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 """What a socket raises that has nothing to give, or no room."""
@@ -75,7 +84,9 @@ class Connection:
         "_patience",
         "_peer",
         "_server",
+        "_since",
         "_socket",
+        "_untaken",
         "deadline",
         "reader",
         "state",
@@ -91,6 +102,8 @@ class Connection:
         self._last = False  # close behind the present answer
         self._patience = 0.0  # seconds to linger then
         self._dropped = 0
+        self._since = server.now  # in this state, as far as its end depends on the client
+        self._untaken = 0  # bytes in the kernel when the deadline of an answer was set
         self.reader = reader
         self.state = State.IDLE
         patience = server.request_timeout if server.alive else server.farewell
@@ -109,6 +122,25 @@ class Connection:
         else:
             self._drop()
 
+    @property
+    def gives_way_at(self) -> float:
+        """From when on it may be closed if others want its place.
+
+        Who has a complete request here is never thrown out in favour of who may have none.
+        """
+        state = self.state
+        if state is State.WRITING:  # a slow reader is given more time than that if there is room
+            return self._since + self._server.request_timeout
+        if state is State.ANSWERING or (state is State.READING and self.reader.environ):
+            return NEVER
+        return self._since + SPARED_SECONDS
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory of an answer that the client has not taken wholly."""
+        output = self._output
+        return len(cast(bytes, output.obj)) if isinstance(output, memoryview) else len(output)
+
     def answer(self, answer: bytes, *, last: bool) -> None:
         """Send the answer to the request that was dispatched; close behind it if `last`."""
         self._output = answer
@@ -117,21 +149,31 @@ class Connection:
         self._write()
 
     def expire(self) -> None:
-        """Stop waiting for the client."""
+        """Stop waiting for the client, unless it goes on reading."""
         if self.state is State.READING:
             self._give_up("not complete in time")
+        elif self.state is State.WRITING and self._goes_on():
+            self._renew()
         else:
             self.close()
+
+    def give_way(self) -> bool:
+        """Close if the client is still idle, or slow; return whether it was."""
+        self.ready()  # a request may have arrived
+        if self.gives_way_at > self._server.now:
+            return False
+        self.abandon("others want its place")
+        return True
 
     def retire(self) -> None:
         """Close soon if no request comes: the worker stops."""
         if self.state in (State.SHAKING_HANDS, State.IDLE):
             self.deadline = min(self.deadline, self._server.now + self._server.farewell)
 
-    def abandon(self) -> None:
+    def abandon(self, reason: str) -> None:
         """Close now, and tell a client whose request is arriving to send it elsewhere."""
         if self.state is State.READING:
-            self._refuse(Refusal.BODY_UNREADABLE, self._server.log.debug, "Cut", "the worker stops")
+            self._refuse(Refusal.BODY_UNREADABLE, self._server.log.debug, "Cut", reason)
         self.close()
 
     def close(self) -> None:
@@ -168,6 +210,7 @@ class Connection:
             return
         if self.state is State.IDLE and self.reader.started:
             self.state = State.READING
+            self._since = self._server.now
             self.deadline = self._server.now + self._server.request_timeout
         if self.reader.expects_continue:
             self.reader.expects_continue = False
@@ -203,8 +246,33 @@ class Connection:
             self._output = memoryview(output)[sent:]
             if self.state is not State.WRITING:
                 self.state = State.WRITING
-                self.deadline = self._server.now + self._server.request_timeout
+                self._since = self._server.now
+                self._renew()
                 self._watch(WRITE)
+            elif sent:
+                self._renew()
+
+    def _renew(self) -> None:
+        """Wait for the client to take more of its answer."""
+        self._untaken = self._queued()
+        patience = self._server.now + self._server.request_timeout
+        self.deadline = min(patience, self._since + ANSWER_SECONDS)
+
+    def _goes_on(self) -> bool:
+        in_time = self._server.now < self._since + ANSWER_SECONDS
+        return in_time and self._queued() < self._untaken
+
+    def _queued(self) -> int:
+        """Return how many of the bytes that were sent the client has not taken so far.
+
+        The kernel asks for more when a third of its buffer is free, and that can take a slow
+        client longer than its deadline.
+        """
+        try:
+            queued = fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4))
+        except OSError:  # not on every system
+            return 0
+        return int.from_bytes(queued, sys.byteorder)
 
     def _written(self) -> None:
         if self._last:
@@ -212,6 +280,7 @@ class Connection:
             return
         server = self._server
         self.state = State.IDLE
+        self._since = server.now
         self.deadline = server.now + (server.keepalive if server.alive else server.farewell)
         self._watch(READ)
         if self.reader.started:
@@ -224,6 +293,7 @@ class Connection:
             self.close()
             return
         self.state = State.LINGERING
+        self._since = self._server.now
         self.deadline = self._server.now + self._patience
         self._watch(READ)
 

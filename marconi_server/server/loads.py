@@ -57,6 +57,10 @@ class Loads:
         slack = 2 + connections // 8
         return any(self._cells[other + 1] + slack < connections for other in self._others)
 
+    def others_have_room(self, limit: int) -> bool:
+        """Tell whether another worker has fewer than so many connections."""
+        return any(self._cells[other + 1] < limit for other in self._others)
+
 
 @functools.cache
 def shared_loads() -> Loads:

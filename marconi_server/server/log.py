@@ -1,6 +1,7 @@
 """gunicorn's log as a part of ours, and the access log."""
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -9,6 +10,23 @@ from gunicorn.glogging import Logger
 from marconi_server.server.answers import Answer, Environ
 
 access_logger: Final = logging.getLogger("marconi_server.access")
+
+SELDOM_SECONDS: Final = 60.0
+"""Time between two lines that clients could otherwise fill the log with."""
+
+
+class Seldom:
+    """Writes a line, but not again for a while, however often there is reason to."""
+
+    def __init__(self, write: Callable[..., None]) -> None:
+        self._write = write
+        self._next = float("-inf")
+
+    def __call__(self, now: float, message: str, *arguments: object) -> None:
+        """Write the line if it is time; `now` is in seconds on any clock that does not go back."""
+        if now >= self._next:
+            self._next = now + SELDOM_SECONDS
+            self._write(message, *arguments)
 
 
 class Log(Logger):  # type: ignore[misc] # gunicorn has no types

@@ -4,6 +4,7 @@ Anybody can send `X-Forwarded-For` and `X-Forwarded-Proto`. They are believed on
 addresses that the operator trusts; from all others they mean nothing.
 """
 
+import re
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Final
@@ -12,11 +13,16 @@ from marconi_server.api import origins
 from marconi_server.config.options import Networks
 from marconi_server.server.answers import Environ
 
-MOST_PROXIES: Final = 32
-"""Addresses of `X-Forwarded-For` that are looked at, beginning with the last."""
+MOST_HOPS: Final = 32
+"""Addresses of proxies in a row that are followed back; nobody has as many."""
 
-_LONGEST_ADDRESS: Final = 64
-"""Characters of an address of any kind, with a port."""
+_LONGEST: Final = 60
+"""Characters of an address with all that may be around it."""
+
+_WITH_PORT: Final = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\]|(?P<v4>[0-9.]+))(?::(?P<port>[0-9]{1,5}))?"
+)
+"""An address as in a URL: some proxies tell the port as well."""
 
 
 class Proxies:
@@ -37,13 +43,15 @@ class Proxies:
             environ["wsgi.url_scheme"] = scheme
         # Each proxy has put behind the others the address that it saw itself. So what stands
         # before the last address that is no proxy of ours is hearsay.
-        addresses = environ.get("HTTP_X_FORWARDED_FOR", "").rsplit(",", MOST_PROXIES)
-        for address in reversed(addresses[-MOST_PROXIES:]):
-            address = address.strip()
-            if not _is_address(address) or "%" in address:  # behind which any text may follow
+        hops = environ.get("HTTP_X_FORWARDED_FOR", "").rsplit(",", MOST_HOPS)
+        for hop in reversed(hops[-MOST_HOPS:]):
+            address, port = _address_and_port(hop)
+            if not address:
                 return
             environ["REMOTE_ADDR"] = address
             environ.pop("REMOTE_PORT", None)  # that of the connection is the proxy's
+            if port:
+                environ["REMOTE_PORT"] = port
             if not self._trusts(address):
                 return
 
@@ -60,9 +68,22 @@ def _last(values: str) -> str:
     return values.rpartition(",")[2].strip().lower()
 
 
+def _address_and_port(hop: str) -> tuple[str, str]:
+    """Return what one proxy says of a client; an empty address if it is none."""
+    hop = hop.strip(" \t")
+    if len(hop) > _LONGEST:
+        return "", ""
+    if len(hop) > 1 and hop[0] == hop[-1] == '"':
+        hop = hop[1:-1]
+    found = _WITH_PORT.fullmatch(hop)
+    address = hop if found is None else found["v6"] or found["v4"]
+    port = "" if found is None else found["port"] or ""
+    if not _is_address(address) or "%" in address or int(port or 0) > 65535:
+        return "", ""  # behind a % any text may follow
+    return address, port
+
+
 def _is_address(text: str) -> bool:
-    if len(text) > _LONGEST_ADDRESS:
-        return False
     try:
         ip_address(text)
     except ValueError:

@@ -65,6 +65,7 @@ class TlsConnection(Connection):
             self._fail(error)
         else:
             self.state = State.IDLE
+            self._since = self._server.now
             self._watch(READ)
 
     def _refuse_text(self, client: ssl.SSLSocket, greeting: bytes) -> None:

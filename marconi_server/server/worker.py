@@ -16,9 +16,9 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from greenlet import GreenletExit
 from gunicorn.http.wsgi import base_environ
 from gunicorn.sock import ssl_context
-from gunicorn.workers import base
 
 from marconi_server import request_ids
 from marconi_server.api import origins
@@ -27,8 +27,11 @@ from marconi_server.server.connection import NEVER, READ, Connection
 from marconi_server.server.greenlets import Greenlets
 from marconi_server.server.http1 import Reader
 from marconi_server.server.loads import shared_loads
+from marconi_server.server.log import Seldom
 from marconi_server.server.proxies import Proxies
+from marconi_server.server.room import Room
 from marconi_server.server.runner import Request, Runner, Threads
+from marconi_server.server.signals import SignalledWorker
 from marconi_server.server.tls import TlsConnection
 
 TICK = 0.5
@@ -40,8 +43,14 @@ ASIDE_SECONDS = 0.002
 ACCEPTS_AFTER_ASIDE = 8
 """Connections that it takes then, since the others did not."""
 
+PLACES_WANTED = 8
+"""Busy clients that are asked to close at once, so that others get their places."""
 
-class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
+REQUESTS_BETWEEN_SIGNS = 16
+"""Requests of one turn between two looks whether a sign of life is due."""
+
+
+class Worker(SignalledWorker):
     """Serves a WSGI application over HTTP/1.1.
 
     Of gunicorn's settings it heeds `threads`, `worker_connections`, `keepalive`,
@@ -50,13 +59,13 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     """
 
     sockets: list[Any]  # the listeners
-    alive: bool  # set to false by gunicorn's signal handlers
 
     max_body: int = 256 * 1024
     """Bytes of the largest request body that the application takes."""
 
     request_timeout: float = 30.0
-    """Seconds in which a request has to arrive whole, and the client to take its answer."""
+    """Seconds in which a request has to arrive whole, and the client to take any part of its
+    answer; for the whole of that it has `connection.ANSWER_SECONDS`."""
 
     farewell: float = 1.0
     """Seconds that a stopping worker keeps idle connections: a request may be on its way."""
@@ -75,6 +84,13 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self.now = time.monotonic()
         self.keepalive = float(self.cfg.keepalive)
         self._connections: set[Connection] = set()
+        self._most: int = self.cfg.worker_connections
+        self._room = Room(self._connections)
+        self._crowded = False  # while nobody gives way to those who wait
+        self._places_wanted = 0  # by them: so many answers close their connections
+        self._crowd_log = Seldom(self.log.warning)
+        self._shortage_log = Seldom(self.log.error)
+        self._memory_log = Seldom(self.log.warning)
         self._accepting = False
         self._aside_until = NEVER  # while new connections are left to others
         self._asleep = False  # whether the loop waits, and has to be woken for an answer
@@ -114,22 +130,20 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         """Wait until there is something to do, and do it."""
         self._asleep = True
         # An answer that comes after this look at the queue finds us asleep and wakes us.
-        busy = self._answers or self._runner.can_go_on
+        busy = self._answers or self._arrived or self._runner.can_go_on
         timeout = 0.0 if busy else min(TICK, self._aside_until - self.now)
         ready = self.selector.select(timeout)
         self._asleep = False
         self.now = time.monotonic()
         self._runner.go_on()
-        while self._answers:
-            connection, answer, last = self._answers.popleft()
-            connection.answer(answer, last=last)
+        self._send_answers()
         for key, _ in ready:
             key.data()
         # PERF: not before everything was read. A thread that is awake competes for the
         # interpreter whenever a socket is read, and that takes longer than many requests.
         if self._arrived:
             arrived, self._arrived = self._arrived, []
-            self._runner.run(arrived)
+            self._run_all(arrived)
         self._runner.end_turn()
         if self.now >= self._aside_until:
             self._aside_until = NEVER
@@ -139,9 +153,27 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         if self.now >= self._next_tick:
             self._tick()
 
+    def _send_answers(self) -> None:
+        while self._answers:
+            connection, answer, last = self._answers.popleft()
+            connection.answer(answer, last=last)
+
+    def _run_all(self, requests: list[Request]) -> None:
+        """Run requests; a worker that has many of them to run does not hang."""
+        at = 0
+        while len(requests) - at > REQUESTS_BETWEEN_SIGNS:
+            self._runner.run(requests[at : at + REQUESTS_BETWEEN_SIGNS])
+            at += REQUESTS_BETWEEN_SIGNS
+            if time.monotonic() >= self._next_tick:
+                self.notify()
+        self._runner.run(requests[at:] if at else requests)
+
     def _tick(self) -> None:
         self._next_tick = self.now + TICK
         self.notify()
+        if self.reopens_log:
+            self.reopens_log = False
+            self.log.reopen_files()
         if self.alive:
             self._loads.beat(self.now)
         if self.alive and self.ppid != os.getppid():
@@ -149,16 +181,19 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             self.alive = False
         for connection in [one for one in self._connections if one.deadline <= self.now]:
             connection.expire()
+        if cut := self._room.relieve():
+            text = "Cut %s clients that do not take their answers, whose memory is needed"
+            self._memory_log(self.now, text, cut)
         self._runner.expire()
+        self._crowded = False
         self._listen(self.alive)
 
     def _woken(self) -> None:
         os.read(self.PIPE[0], 4096)
 
     def _listen(self, wanted: bool) -> None:
-        """Watch the listeners if that is wanted, there is room, and it is our turn."""
-        room = len(self._connections) < self.cfg.worker_connections
-        wanted = wanted and room and self._aside_until == NEVER
+        """Watch the listeners if that is wanted, there may be room, and it is our turn."""
+        wanted = wanted and not self._crowded and self._aside_until == NEVER
         if wanted == self._accepting:
             return
         for listener in self.sockets:
@@ -170,10 +205,29 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _offered(self, listener: Any) -> None:
         """Take a waiting connection, or step aside for another worker to take it."""
-        if self._loads.is_heavy(len(self._connections)):
-            self._step_aside(ASIDE_SECONDS)
+        if not self._is_full():
+            if self._loads.is_heavy(len(self._connections)):
+                self._step_aside(ASIDE_SECONDS)
+            else:
+                self._accept(listener, 1)
+        elif self._loads.others_have_room(self._most):
+            self._step_aside(TICK)
         else:
-            self._accept(listener, 1)
+            self._make_room()
+            if not self._crowded:
+                self._accept(listener, 1)
+
+    def _make_room(self) -> None:
+        """Have an idle client give way, or be crowded: then busy ones do, one after the other."""
+        text = "All %s connections are taken: new ones wait until idle or slow ones give way"
+        self._crowd_log(self.now, text, self._most)
+        self._crowded = not self._room.make(self.now)
+        if self._crowded:
+            self._places_wanted = PLACES_WANTED
+            self._listen(self.alive)
+
+    def _is_full(self) -> bool:
+        return len(self._connections) >= self._most
 
     def _step_aside(self, seconds: float) -> None:
         self._aside_until = self.now + seconds
@@ -182,13 +236,18 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     def _accept(self, listener: Any, most: int) -> None:
         """Take up to so many connections that wait at the listener."""
         for _ in range(most):
+            if self.alive and self._is_full():
+                return
             try:
                 client, address = listener.accept()
-            except (BlockingIOError, ConnectionAbortedError):
+            except BlockingIOError:
                 return
+            except ConnectionAbortedError:
+                continue
             except OSError as error:  # no descriptors or memory left
-                self.log.error("Cannot accept connections for now: %s", error)
-                self._step_aside(TICK)
+                self._shortage_log(self.now, "Cannot accept connections for now: %s", error)
+                if not self._room.make(self.now):
+                    self._step_aside(TICK)
                 return
             base = self._base(listener.getsockname(), address)
             reader = Reader(base, self.max_body)
@@ -198,9 +257,6 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             except OSError as error:
                 self.log.debug("%s is gone: %s", peer, error)
             self._loads.tell(len(self._connections))
-            self._listen(self.alive)
-            if self.alive and not self._accepting:  # that was the last one there is room for
-                return
 
     def _connection(self, client: socket.socket, peer: str, reader: Reader) -> Connection:
         """Return the connection of an accepted client.
@@ -228,10 +284,14 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         """Let go of a connection that is closed."""
         self._connections.discard(connection)
         self._loads.tell(len(self._connections))
+        self._crowded = False
         self._listen(self.alive)
 
     def _stop(self) -> None:
-        """Answer what has arrived and what is on its way, within the graceful timeout."""
+        """Answer what has arrived and what is on its way, within the graceful timeout.
+
+        In haste, only what has its answer already is sent.
+        """
         self.now = time.monotonic()
         # The arbiter kills what is left after its timeout: be gone a little before.
         self._end = self.now + max(0.0, self.cfg.graceful_timeout - 2 * TICK)
@@ -241,17 +301,21 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         for listener in self.sockets:
             # Connections that the kernel has accepted for us are reset when the last worker
             # closes the listener. Other workers may go on, but we cannot know: take them.
-            self._accept(listener, self.cfg.backlog)
+            if not self.in_haste:
+                self._accept(listener, self.cfg.backlog)
             listener.close()
         self.sockets = []
         for connection in self._connections:
             connection.retire()
-        while self._connections and self.now < self._end:
+        while self._connections and self.now < self._end and not self.in_haste:
             self._turn()
-        if self._connections:
+        self._send_answers()
+        if self.in_haste:
+            self._end = self.now
+        elif self._connections:
             self.log.warning("Cutting %s connections: %s", len(self._connections), self)
         for connection in list(self._connections):
-            connection.abandon()
+            connection.abandon("the worker stops")
 
     # The requests
 
@@ -271,6 +335,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         reader = connection.reader  # the loop leaves it alone until the answer is there
         # Asked after the run: the worker may have been told to stop meanwhile.
         last = not (reader.keep_alive and self.alive) or reader.truncated
+        if self._places_wanted:
+            self._places_wanted -= 1
+            last = True
         if last:
             encoded = answer.encode(CLOSE)
         else:
@@ -293,6 +360,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         try:
             answer.run(self.wsgi, environ)
             answer.frame(method, request_id)
+        except GreenletExit:  # the process ends, and there is nobody to be told
+            raise
         except BaseException:  # whatever it is, the thread goes on and the client is told
             self.log.exception("Error handling request %s %s", method, environ["RAW_URI"])
             answer = Refusal.DEFECT.answer(method, request_id)

@@ -163,6 +163,14 @@ def test_access_log(tmp_path: Path) -> None:
     )
 
 
+def accepts(path: str) -> bool:
+    try:
+        with Wire(path):
+            return True
+    except OSError:  # it is not there so far, or nobody listens
+        return False
+
+
 def test_unix_socket(tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
     process = subprocess.Popen(
@@ -172,7 +180,7 @@ def test_unix_socket(tmp_path: Path) -> None:
         start_new_session=True,
     )
     try:
-        wait_until(lambda: os.path.exists(path))
+        wait_until(lambda: accepts(path))
         assert seen(exchange(path, get("/echo?unix")))["client"] is None
         process.terminate()
         assert process.wait(SECONDS) == 0
@@ -247,6 +255,58 @@ def test_a_client_that_never_reads_is_closed(tmp_path: Path) -> None:
         server.stop()
 
 
+def test_a_slow_but_steady_reader_gets_all_of_its_answer(tmp_path: Path) -> None:
+    """It takes longer than the timeout, and mostly longer for a piece of which the kernel tells."""
+    size = 12_000_000
+    with tiny(tmp_path, "--request-timeout", "1") as server:
+        with Wire(server.port, receive_buffer=4096) as wire:
+            wire.send(get(f"/large?{size}", "Connection: close"))
+            received, start = 0, time.monotonic()
+            while data := wire.socket.recv(200_000):
+                received += len(data)
+                if time.monotonic() - start < 4:
+                    time.sleep(0.02)
+        assert received > size
+        assert time.monotonic() - start > 2, "the answer fits into buffers"
+        server.stop()
+
+
+def memory(pid: int) -> int:
+    """Return the bytes of memory that a process uses."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_pipeline_whose_answers_nobody_reads_costs_little_memory(server: LiveServer) -> None:
+    (worker,) = server.worker_pids()
+    before = memory(worker)
+    count, size = 3000, 100_000
+    requests = b"".join(get(f"/large?{size}") for _ in range(count))
+    with Wire(server.port, receive_buffer=4096) as wire:
+        wire.send(requests)
+        for _ in range(50):
+            seen(exchange(server.port, get("/echo")))
+        assert memory(worker) - before < 20_000_000
+        for _ in range(count):
+            assert len(wire.receive().body) == size
+        assert memory(worker) - before < 20_000_000
+
+
+def test_clients_that_come_and_go_leave_nothing_behind(server: LiveServer) -> None:
+    (worker,) = server.worker_pids()
+    wait_until(lambda: sockets_of(worker) == 1)
+    before = len(server.log())
+    halves = (b"", b"G", get("/echo")[:-1], post("/echo", b"x" * 100)[:-1], get("/large?1000000"))
+    for _ in range(40):
+        for half in halves:
+            with Wire(server.port, receive_buffer=4096) as wire:
+                wire.send(half).reset()
+            with Wire(server.port) as wire:
+                wire.send(half).finish()
+    wait_until(lambda: sockets_of(worker) == 1)
+    assert "Traceback" not in server.log()[before:]
+
+
 def test_workers_share_the_connections(tmp_path: Path) -> None:
     with tiny(tmp_path, workers=2) as server, ExitStack() as stack:
         for number in range(1, 501):
@@ -256,33 +316,4 @@ def test_workers_share_the_connections(tmp_path: Path) -> None:
                 break
         else:
             pytest.fail(f"after 500 connections: {shares}")
-        server.stop()
-
-
-def test_connections_over_the_limit_wait(tmp_path: Path) -> None:
-    with tiny(tmp_path, "--worker-connections", "3") as server, ExitStack() as stack:
-        first = [stack.enter_context(Wire(server.port)) for _ in range(3)]
-        for wire in first:
-            seen(wire.send(get("/echo")).receive())
-        waiting = stack.enter_context(Wire(server.port)).send(get("/echo?late"))
-        for wire in first:  # they are served, the other one is not accepted
-            seen(wire.send(get("/echo")).receive())
-        (worker,) = server.worker_pids()
-        assert sockets_of(worker) == 4
-        first[1].socket.close()
-        assert seen(waiting.receive())["query"] == "late"
-        server.stop()
-
-
-def test_a_worker_without_descriptors_goes_on(tmp_path: Path) -> None:
-    with tiny(tmp_path, "--descriptors", "40") as server, ExitStack() as stack:
-        first = stack.enter_context(Wire(server.port))
-        seen(first.send(get("/echo")).receive())
-        crowd = ExitStack()
-        with crowd:
-            for _ in range(60):
-                crowd.enter_context(Wire(server.port))
-            wait_until(lambda: "Cannot accept connections for now" in server.log())
-            seen(first.send(get("/echo")).receive())
-        seen(exchange(server.port, get("/echo")))
         server.stop()

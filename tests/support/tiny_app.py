@@ -7,15 +7,20 @@
 /hold?FIFO      200, but only when somebody has written to that FIFO
 /large?N        200, N bytes
 /fail           raises
+/work?N         200, when it has kept its thread for N milliseconds
+/hang?HOW       never: in Python, in a way that stops for nothing, or in C
 """
 
 import argparse
 import hashlib
 import json
 import resource
+import time
+from collections import deque
 from collections.abc import Iterable
+from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from gunicorn.app.base import BaseApplication
@@ -28,6 +33,10 @@ def application(environ: WSGIEnvironment, start: StartResponse) -> Iterable[byte
         return []
     if path == "/fail":
         raise RuntimeError("told to fail")
+    if path == "/hang":
+        hang_in_c() if query == "in-c" else hang_in_python()
+    if path == "/work":
+        time.sleep(int(query) / 1000)
     if path == "/hold":
         Path(query).read_bytes()
     start("200 OK", [("Content-Type", "application/json")])
@@ -47,6 +56,19 @@ def application(environ: WSGIEnvironment, start: StartResponse) -> Iterable[byte
     return [json.dumps(seen).encode()]
 
 
+def hang_in_python() -> NoReturn:
+    while True:
+        try:
+            time.sleep(0.001)
+        except BaseException:  # as libraries do, if not for ever
+            continue
+
+
+def hang_in_c() -> NoReturn:
+    deque(repeat(0), maxlen=0)  # no signal handler gets to run in there
+    raise AssertionError("it never ends")
+
+
 class Tiny(BaseApplication):  # type: ignore[misc] # gunicorn has no types
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
@@ -60,6 +82,7 @@ class Tiny(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         for name in ("workers", "threads", "worker_connections", "keepalive", "max_requests"):
             self.cfg.set(name, getattr(options, name))
         self.cfg.set("graceful_timeout", options.graceful_timeout)
+        self.cfg.set("timeout", options.timeout)
         self.cfg.set("accesslog", options.accesslog)
         self.cfg.set("certfile", options.certfile)
         self.cfg.set("post_fork", self.post_fork)
@@ -67,6 +90,7 @@ class Tiny(BaseApplication):  # type: ignore[misc] # gunicorn has no types
     def post_fork(self, _arbiter: Any, worker: Any) -> None:
         worker.request_timeout = self.options.request_timeout
         worker.farewell = self.options.farewell
+        worker.on_loop = self.options.on_loop
         if self.options.descriptors:
             resource.setrlimit(resource.RLIMIT_NOFILE, (self.options.descriptors,) * 2)
 
@@ -84,6 +108,8 @@ if __name__ == "__main__":
     parser.add_argument("--keepalive", type=int, default=75)
     parser.add_argument("--max-requests", type=int, default=0)
     parser.add_argument("--graceful-timeout", type=int, default=30)
+    parser.add_argument("--timeout", type=int, default=30)
+    parser.add_argument("--on-loop", action="store_true")
     parser.add_argument("--request-timeout", type=float, default=30)
     parser.add_argument("--farewell", type=float, default=1)
     parser.add_argument("--descriptors", type=int, default=0)

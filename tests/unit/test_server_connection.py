@@ -1,7 +1,5 @@
 """A connection when things go wrong that no well-behaved kernel or client does on demand."""
 
-import logging
-import selectors
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,35 +7,11 @@ from contextlib import suppress
 import pytest
 
 from marconi_server.server.answers import Environ
-from marconi_server.server.connection import Connection, State
+from marconi_server.server.connection import ANSWER_SECONDS, Connection, State
 from marconi_server.server.http1 import Reader
+from tests.support.loop import Loop
 
 WAITS_FOR_100 = b"PUT / HTTP/1.1\r\nHost: q\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n"
-
-
-class Loop:
-    """The worker's part, turned by hand."""
-
-    def __init__(self) -> None:
-        self.alive = True
-        self.now = 0.0
-        self.keepalive = 75.0
-        self.farewell = 1.0
-        self.request_timeout = 30.0
-        self.selector: selectors.BaseSelector = selectors.DefaultSelector()
-        self.log = logging.getLogger("test")
-        self.dispatched: list[Environ] = []
-        self.closed: list[Connection] = []
-
-    def dispatch(self, connection: Connection, environ: Environ) -> None:
-        self.dispatched.append(environ)
-
-    def forget(self, connection: Connection) -> None:
-        self.closed.append(connection)
-
-    def turn(self) -> None:
-        for key, _ in self.selector.select(0):
-            key.data()
 
 
 @pytest.fixture
@@ -117,6 +91,70 @@ def test_an_answer_waits_for_room_until_its_deadline(
     assert connection.deadline == 130.0
     connection.expire()
     assert loop.closed == [connection]
+
+
+def answered_slowly(
+    loop: Loop, ours: socket.socket, theirs: socket.socket, size: int
+) -> Connection:
+    """Return a connection whose client has a large answer to take."""
+    connection = Connection(loop, ours, "them", Reader({}, 100))
+    theirs.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    loop.turn()
+    connection.answer(b"x" * size, last=True)
+    assert connection.state is State.WRITING
+    assert connection.held == size
+    return connection
+
+
+def test_who_reads_slowly_and_steadily_gets_all_of_an_answer(
+    loop: Loop, sockets: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = sockets
+    size = 5_000_000
+    connection = answered_slowly(loop, ours, theirs, size)
+    received = 0
+    while received < size:
+        received += len(theirs.recv(50_000))
+        loop.now += 5
+        loop.turn()
+        if connection.deadline <= loop.now:
+            connection.expire()
+    assert loop.now > 10 * loop.request_timeout
+    assert connection.state is State.LINGERING
+    assert connection.held == 0
+
+
+def test_progress_counts_that_the_kernel_does_not_tell_of(
+    loop: Loop, sockets: tuple[socket.socket, socket.socket]
+) -> None:
+    """It asks for more only when a good part of its buffer is free."""
+    ours, theirs = sockets
+    connection = answered_slowly(loop, ours, theirs, 5_000_000)
+    loop.turn()
+    for _ in range(2):
+        loop.now = connection.deadline
+        theirs.recv(50_000)
+        assert not loop.selector.select(0)
+        connection.expire()
+        assert not loop.closed
+        assert connection.deadline == loop.now + loop.request_timeout
+    loop.now = connection.deadline
+    connection.expire()
+    assert loop.closed == [connection]
+
+
+def test_nobody_may_take_for_ever_for_an_answer(
+    loop: Loop, sockets: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = sockets
+    connection = answered_slowly(loop, ours, theirs, 50_000_000)
+    while not loop.closed:
+        theirs.recv(50_000)
+        loop.now = connection.deadline
+        loop.turn()
+        if connection.deadline <= loop.now:
+            connection.expire()
+    assert loop.now == ANSWER_SECONDS
 
 
 def test_a_client_that_vanished_before_its_last_answer(

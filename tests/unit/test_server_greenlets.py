@@ -151,6 +151,13 @@ def test_what_is_left_for_the_end_of_a_turn_is_done_before_the_loop_stops(loop: 
     assert not loop.greenlets.can_go_on
 
 
+def test_what_is_left_for_a_turn_that_never_comes_is_dropped(loop: Loop) -> None:
+    loop.greenlets.stop(1)
+    done: list[int] = []
+    waiting.soon(lambda: waiting.after_turn(lambda: done.append(1)))  # as a writer thread does
+    assert done == []
+
+
 def test_another_thread_wants_something_soon(loop: Loop) -> None:
     threads: list[int] = []
     thread = threading.Thread(

@@ -4,7 +4,8 @@ import pytest
 
 from marconi_server.api import origins
 from marconi_server.config.options import Networks
-from marconi_server.server.proxies import Proxies
+from marconi_server.server.answers import Environ
+from marconi_server.server.proxies import MOST_HOPS, Proxies
 
 TRUSTED = Networks.parse("192.0.2.1, 10.0.0.0/8, 2001:db8::/32")
 
@@ -65,7 +66,6 @@ def test_that_a_proxy_passed_it_on_is_noted(peer: str, via: str | None) -> None:
         # Not addresses.
         ("unknown", "10.0.0.1"),
         ("203.0.113.9, unknown, 10.0.0.2", "10.0.0.2"),
-        ("203.0.113.9:1234", "10.0.0.1"),
         ("203.0.113.9,", "10.0.0.1"),
         ("fe80::1%\x1b[2J", "10.0.0.1"),
         ("203.0.113.999", "10.0.0.1"),
@@ -73,6 +73,96 @@ def test_that_a_proxy_passed_it_on_is_noted(peer: str, via: str | None) -> None:
 )
 def test_the_client_is_the_last_one_that_is_no_proxy(sent: str | None, client: str) -> None:
     assert unveiled("10.0.0.1", sent)[0] == client
+
+
+@pytest.mark.parametrize(
+    ("sent", "client", "port"),
+    [
+        ("1.2.3.4:5678", "1.2.3.4", "5678"),
+        ("[2001:db9::1]:443", "2001:db9::1", "443"),
+        ("[2001:db9::1]", "2001:db9::1", None),
+        ('"[2001:db9::1]:443"', "2001:db9::1", "443"),
+        ('"1.2.3.4:5678"', "1.2.3.4", "5678"),
+        ('"1.2.3.4"', "1.2.3.4", None),
+        (' \t"2001:db9::1" ', "2001:db9::1", None),
+        ("[::ffff:1.2.3.4]:80", "::ffff:1.2.3.4", "80"),
+        ("1.2.3.4:5678 , 10.0.0.2:80,[2001:db8::7]:81", "1.2.3.4", "5678"),
+        # A port does not make anybody a proxy, nor keep one from being one.
+        ("1.2.3.4, 10.0.0.2:80", "1.2.3.4", None),
+        ("10.9.9.9:1, 5.6.7.8:2", "5.6.7.8", "2"),
+    ],
+)
+def test_a_port_behind_the_address(sent: str, client: str, port: str | None) -> None:
+    environ = forwarded(sent)
+    assert (environ["REMOTE_ADDR"], environ.get("REMOTE_PORT")) == (client, port)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "1.2.3.4:",
+        "1.2.3.4:x",
+        "1.2.3.4:65536",
+        "1.2.3.4:123456",
+        "1.2.3.4:5:6",
+        "1.2.3:80",
+        "1.2.3.4 :80",
+        "[1.2.3.4]:80",
+        "[2001:db9::1",
+        "2001:db9::1]",
+        "[2001:db9::1]443",
+        "[[2001:db9::1]]",
+        "[fe80::1%eth0]:80",
+        "[]:80",
+        "[:]:80",
+        ":80",
+        '"1.2.3.4',
+        '1.2.3.4"',
+        '""1.2.3.4""',
+        '"',
+        '""',
+        "'1.2.3.4'",
+        "for=1.2.3.4",
+        "1.2.3.4\x1b[2J",
+        "\uff11.2.3.4",
+        " " * 1000 + "1.2.3.4.",
+        "1" * 100_000,
+        ":" * 100_000,
+        '"' * 100_000,
+    ],
+)
+def test_what_is_no_address_is_not_believed(sent: str) -> None:
+    environ = forwarded(sent)
+    assert (environ["REMOTE_ADDR"], environ["REMOTE_PORT"]) == ("10.0.0.1", "1234")
+
+
+def forwarded(sent: str) -> Environ:
+    """Return the environ of a request that a proxy sent with this header."""
+    environ = {
+        "REMOTE_ADDR": "10.0.0.1",
+        "REMOTE_PORT": "1234",
+        "HTTP_X_FORWARDED_FOR": sent,
+    }
+    Proxies(TRUSTED).unveil(environ)
+    return environ
+
+
+def test_only_so_many_proxies_are_followed_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, a request costs no more than that."""
+    looked_at = []
+    proxies = Proxies(TRUSTED)
+    trusts = proxies._trusts
+
+    def watched(address: str) -> bool:
+        looked_at.append(address)
+        return trusts(address)
+
+    monkeypatch.setattr(proxies, "_trusts", watched)
+    hops = [f"10.1.{number // 256}.{number % 256}" for number in range(10_000)]
+    environ = {"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": ",".join(hops)}
+    proxies.unveil(environ)
+    assert environ["REMOTE_ADDR"] == hops[-MOST_HOPS]
+    assert looked_at == ["10.0.0.1", *reversed(hops[-MOST_HOPS:])]
 
 
 @pytest.mark.parametrize(
