@@ -26,6 +26,7 @@ from marconi_server.storage.mongodb.startup import _DEFAULTS
 from tests.docs.markdown import CHECKOUT, page
 from tests.mongodb.deployment import Client, Deployment
 from tests.mongodb.guarded import GuardedReplicaSet
+from tests.support.process import Program
 from tests.support.programs import free_port
 from tests.support.waiting import wait_until
 
@@ -70,18 +71,16 @@ def wait_for_primary(client: Client) -> None:
 
 
 @contextmanager
-def running(command: list[str], port: int) -> Iterator[Client]:
+def running(command: list[str], folder: Path, port: int) -> Iterator[Client]:
     """Run a server, and give a client of it alone when it takes connections."""
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        try:
-            with MongoClient[dict[str, Any]](
-                f"mongodb://127.0.0.1:{port}/?directConnection=true",
-                serverSelectionTimeoutMS=int(PATIENCE * 1000),
-            ) as client:
-                client.admin.command("ping")
-                yield client
-        finally:
-            server.kill()
+    with (
+        MongoClient[dict[str, Any]](
+            f"mongodb://127.0.0.1:{port}/?directConnection=true",
+            serverSelectionTimeoutMS=int(PATIENCE * 1000),
+        ) as client,
+        Program(command, folder, lambda: bool(client.admin.command("ping"))),
+    ):
+        yield client
 
 
 def test_one_member_is_all_that_it_takes_to_try(mongod: Path, tmp_path: Path) -> None:
@@ -93,7 +92,7 @@ def test_one_member_is_all_that_it_takes_to_try(mongod: Path, tmp_path: Path) ->
     make, start = map(shlex.split, text.splitlines())
     subprocess.run(make, check=True, timeout=PATIENCE)
     start = [str(mongod), *start[1:], "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
-    with running(start, port) as client:
+    with running(start, tmp_path, port) as client:
         client.admin.command("replSetInitiate", {})
         wait_for_primary(client)
         MongoDBStore.open(MongoDBOptions(uri=f"mongodb://localhost:{port}")).close()

@@ -1,10 +1,6 @@
 """Servers that share what they know of tokens through memcached."""
 
 import getpass
-import os
-import shutil
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,32 +8,20 @@ import pytest
 
 from tests.keystone.authenticated import Client, configuration, serve
 from tests.keystone.identity import Identity
-from tests.keystone.server import START_SECONDS, KeystoneServer
+from tests.keystone.server import KeystoneServer
 from tests.support.command import run
+from tests.support.process import Program
+from tests.support.programs import find
 
 
 @pytest.fixture
 def memcached(tmp_path: Path) -> Iterator[str]:
     """Give the address of a memcached."""
-    command = shutil.which("memcached")
-    if command is None:
-        missing = "memcached is missing; install it: apt-get install memcached"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    options = ("-l", "127.0.0.1", "-p", "-1", "-U", "0", "-u", getpass.getuser(), "-m", "8")
     ports = tmp_path / "ports"
-    with subprocess.Popen(
-        [command, "-l", "127.0.0.1", "-p", "-1", "-U", "0", "-u", getpass.getuser(), "-m", "8"],
-        env={**os.environ, "MEMCACHED_PORT_FILENAME": str(ports)},
-        stdin=subprocess.DEVNULL,
-    ) as process:
-        try:
-            deadline = time.monotonic() + START_SECONDS
-            while not ports.exists():
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-            yield f"127.0.0.1:{ports.read_text().split()[-1]}"
-        finally:
-            process.kill()
+    environment = {"MEMCACHED_PORT_FILENAME": str(ports)}
+    with Program([find("memcached"), *options], tmp_path, ports.exists, environment):
+        yield f"127.0.0.1:{ports.read_text().split()[-1]}"
 
 
 def test_one_server_asks_for_all(

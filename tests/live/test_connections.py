@@ -4,7 +4,6 @@ import hashlib
 import os
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.live import LiveServer
+from tests.support.process import Program
 from tests.support.tiny import ROOT, TINY, Held, get, post, seen, tiny
 from tests.support.waiting import wait_until
 from tests.support.wire import SECONDS, Wire, exchange
@@ -172,22 +172,14 @@ def accepts(path: str) -> bool:
 
 
 def test_unix_socket(tmp_path: Path) -> None:
-    path = str(tmp_path / "socket")
-    process = subprocess.Popen(
-        [*TINY, "--bind", f"unix:{path}"],
-        cwd=ROOT,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        wait_until(lambda: accepts(path))
-        assert seen(exchange(path, get("/echo?unix")))["client"] is None
-        process.terminate()
-        assert process.wait(SECONDS) == 0
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    path = tmp_path / "socket"
+    command = [*TINY, "--bind", f"unix:{path}"]
+    with Program(
+        command, tmp_path, lambda: accepts(str(path)), {"PYTHONPATH": str(ROOT)}
+    ) as server:
+        assert seen(exchange(str(path), get("/echo?unix")))["client"] is None
+        os.kill(server.pid, signal.SIGTERM)
+        assert server.wait(SECONDS) == 0
 
 
 # Many clients

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.support import keeper
 from tests.support.block import ForABlock
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 
 class Process(ForABlock):
@@ -97,6 +97,30 @@ class Process(ForABlock):
                 cwd=cwd,
                 start_new_session=True,  # Ctrl-C is for the run, which then ends its servers
             )
+
+
+class Program(Process):
+    """A command, and how to see that it is of use."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        is_ready: Callable[[], bool],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`folder` is where it runs, and where its log is; `environment` adds variables."""
+        name = Path(command[0]).name
+        super().__init__(name, folder / f"{name}.log")
+        self._command = command
+        self._folder = folder
+        self._is_ready = is_ready
+        self._environment = {**os.environ, **(environment or {})}
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        self._spawn(self._command, environment=self._environment, cwd=self._folder)
+        self.wait_until(self._is_ready, PATIENCE, "is not ready")
 
 
 def read(file: Path) -> str:
