@@ -222,8 +222,11 @@ class _Registration:
 def _section(
     arguments: argparse.Namespace, session: Session, password: str | None
 ) -> Iterator[str]:
-    """Give the lines of the section with which servers introduce themselves to Keystone."""
+    """Give the lines by which servers ask who clients are, and introduce themselves to Keystone."""
     public = session.get_endpoint(service_type="identity", interface="public")
+    yield "[DEFAULT]"
+    yield "auth_strategy = keystone"
+    yield ""
     yield "[keystone_authtoken]"
     yield f"www_authenticate_uri = {public or arguments.os_auth_url}"
     yield f"auth_url = {arguments.os_auth_url}"

@@ -43,7 +43,7 @@ who runs it.
 What wins, from first to last:
 
 1. the command line: `--bind`, `--port`, `--workers`, `--threads`, and `--embedded`, which sets
-   `storage`, `database` and an empty `auth_strategy`;
+   `storage` and `database`, and refuses to start where anything else asks for authentication;
 2. the environment: `OS_`, the group, `__`, the name, all in capitals, with `_` for the
    colons of a group, as in `OS_DRIVERS_TRANSPORT_WSGI__PORT=8889`. The spelling of
    oslo.config, which keeps the colons, is understood too;
@@ -57,11 +57,22 @@ environment variable `MARCONI_CONFIG_FILE` names the files, separated as in `PAT
 configuration means 503 for all requests, and a line in the log that says why.
 
 A value that is not allowed stops the start with one line that names the option, where it was
-set, and what is allowed. An option that nobody knows is a warning.
+set, and what is allowed. A value that may hold a secret is never repeated, right or wrong.
 
-SIGHUP makes the server read the files again and replace its workers without refusing a
-request. If the new configuration is wrong, one line in the log says so and the old one
-stays in force.
+What is set in vain is a warning in the log of the start: a name that nobody knows, a section of a
+driver that is not chosen, an option that another one makes meaningless, an old name beside the
+new one. That goes for files, for environment variables of these groups, and for the command line.
+`marconi-server check` says the same, and ends with status 2 if there are names that nobody
+knows; with `--lenient` it does not mind. Groups of other programs may stand in the same file.
+
+`[authentication]`, `[oslo_policy]` and `[keystone_authtoken]` mean something only with
+`auth_strategy = keystone`. Where one of them is set and `auth_strategy` is empty, the server does
+not start: it would let everybody in.
+
+SIGHUP makes the server look for the files again, read them, and replace its workers without
+refusing a request. If the new configuration is wrong, one line in the log says so and the old one
+stays in force. Each file is read once, so it may be a pipe or standard input:
+`--config-file <(…)`. That cannot be read again, and a SIGHUP then changes nothing and says so.
 """
 
 

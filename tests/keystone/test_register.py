@@ -83,7 +83,7 @@ def steps(done: "subprocess.CompletedProcess[str]") -> dict[str, str]:
 def section(done: "subprocess.CompletedProcess[str]") -> str:
     """Return what is to be pasted."""
     assert (done.returncode, done.stderr) == (0, "")
-    _, head, rest = done.stdout.partition("[keystone_authtoken]\n")
+    _, head, rest = done.stdout.partition("[DEFAULT]\n")
     return head + rest
 
 
@@ -170,7 +170,7 @@ def test_the_section_works_when_pasted(
     register: Register, identity: Identity, project: Project, token: str, tmp_path: Path
 ) -> None:
     config = (
-        "[DEFAULT]\nauth_strategy = keystone\n[drivers]\nstorage = sqlite\n"
+        "[drivers]\nstorage = sqlite\n"
         f"[drivers:storage:sqlite]\ndatabase = {tmp_path}/marconi.db\n{section(register())}"
     )
     with serve(tmp_path, config, token, workers=1) as server:

@@ -13,7 +13,8 @@ from keystoneauth1 import loading
 from keystonemiddleware import auth_token
 
 from marconi_server import cli, logs
-from marconi_server.config.load import load
+from marconi_server.auth import authtoken, roles
+from marconi_server.config.files import parsed, read_files
 from marconi_server.config.masking import text_without_secrets
 from marconi_server.config.options import Option, SettingsError, options
 from marconi_server.config.settings import SECTIONS
@@ -210,13 +211,14 @@ def test_an_odd_value_in_the_environment(
         prove(check(base(option, tmp_path)))
 
 
-@pytest.mark.parametrize("group", ["keystone_authtoken", "authentication", "oslo_policy"])
-def test_an_odd_value_of_authentication(
-    group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def prove_refused(error: SettingsError) -> None:
+    prove(Outcome(cli.FAILED, "", f"marconi-server: {logs.in_one_line(str(error))}"))
+    assert SECRET not in text_without_secrets("".join(format_exception(error)))
+
+
+def test_an_odd_value_of_keystone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is right here is used with the first token only; `check` tells what does not work."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "a folder").mkdir()
     os.mkfifo(tmp_path / "a pipe")
     good = {
         "auth_url": "http://127.0.0.1:1/v3",
@@ -224,44 +226,30 @@ def test_an_odd_value_of_authentication(
         "username": "queues",
         "password": SECRET,
     }
-    names = {
-        "keystone_authtoken": sorted(
-            option.dest
-            for found in (
-                *(found for _, found in auth_token.list_opts()),
-                loading.get_auth_plugin_conf_options("password"),
-            )
-            for option in found
-        ),
-        "authentication": ["timeout"],
-        "oslo_policy": ["policy_file"],
-    }
+    of_libraries = [options for _, options in auth_token.list_opts()]
+    of_libraries.append(loading.get_auth_plugin_conf_options("password"))
     file = tmp_path / "marconi.conf"
-    for name in names[group]:
+    for name in sorted(each.dest for found in of_libraries for each in found):
         may_be_secret = re.search("password|secret|auth_ur", name)
         for value in (*OF_LIBRARIES, *(SECRETS if may_be_secret else ())):
-            sections = {
-                "DEFAULT": {"auth_strategy": "keystone"},
-                "drivers": {"storage": "sqlite"},
-                "keystone_authtoken": good,
-            }
-            sections[group] = {**sections.get(group, {}), name: value}
-            lines = [
-                line
-                for title, section in sections.items()
-                for line in (
-                    f"[{title}]",
-                    *(f"{name} = {value}" for name, value in section.items()),
-                )
-            ]
-            file.write_text("\n".join(lines))
+            section = {**good, name: value}
+            lines = [f"{each} = {section[each]}" for each in section]
+            file.write_text("\n".join(["[keystone_authtoken]", *lines]))
             try:
-                settings = load([str(file)])
+                found = authtoken.read(parsed(read_files([str(file)]), use_env=False))
             except SettingsError as error:
-                text = "".join(format_exception(error))
-                said = f"marconi-server: {logs.in_one_line(str(error))}"
-                prove(Outcome(cli.FAILED, "", said))
-                assert SECRET not in text_without_secrets(text)
+                prove_refused(error)
             else:
-                shown = " ".join(settings.keystone_authtoken.describe())
-                assert SECRET not in f"{settings} {logs.in_one_line(shown)}"
+                assert SECRET not in logs.in_one_line(f"{found.describe()} {found.public_url}")
+
+
+def test_an_odd_policy_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(tmp_path / "a pipe")
+    for value in ODD:
+        try:
+            file = roles.find(value, [str(tmp_path)])
+            if file:
+                roles.read(file)
+        except SettingsError as error:
+            prove_refused(error)
