@@ -17,8 +17,8 @@ from tests.support.certificates import Authority
 from tests.support.command import refusal, run
 from tests.support.live import LiveServer
 from tests.support.programs import find
-from tests.support.tiny import get, tiny
-from tests.support.wire import SECONDS, exchange
+from tests.support.tiny import get, post, tiny
+from tests.support.wire import SECONDS, Wire
 
 HEADERS = {"Client-ID": "c"}
 
@@ -194,11 +194,44 @@ def finished(tls: ssl.SSLObject) -> bool:
     return True
 
 
-def test_clear_text_is_told_so(server: LiveServer) -> None:
-    response = exchange(server.port, get("/v1/queues/q"))
-    assert response.status == 400
-    assert response.title == "Invalid API call"
-    assert b"https" in response.body
+CLEAR_TEXTS = {
+    "GET": get("/v1/queues/q"),
+    "OPTIONS": b"OPTIONS * HTTP/1.1\r\nHost: q\r\n\r\n",
+    "POST": post("/v1/queues/q/messages", b"[]"),
+    "a large body": post("/v1/queues/q/messages", b" " * 300_000),
+    "an unknown method": b"BREW /v1 HTTP/1.1\r\nHost: q\r\n\r\n",
+    "a long method": b"M" * 1000 + b" / HTTP/1.1\r\n\r\n",
+    "lower case": b"get /v1 http/1.1\r\n\r\n",
+    "lower-case head": b"head /v1 http/1.1\r\n\r\n",
+    "HTTP/0.9": b"GET /\r\n",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+    "a line break first": b"\r\nGET / HTTP/1.1\r\nHost: q\r\n\r\n",
+    "one letter": b"G",
+    "another protocol": b"EHLO me\r\n",
+    "a proxy's line": b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
+    "nonsense": b"~}!\xff\x00",
+}
+
+
+@pytest.mark.parametrize("data", CLEAR_TEXTS.values(), ids=CLEAR_TEXTS)
+def test_clear_text_is_told_so(server: LiveServer, data: bytes) -> None:
+    with Wire(server.port) as wire:
+        response = wire.send(data).receive()
+        assert response.status == 400
+        assert response.title == "Invalid API call"
+        assert response.headers["connection"] == "close"
+        assert b"https" in response.body
+        assert wire.finish().ended()
+    assert server.is_healthy()
+
+
+@pytest.mark.parametrize("before", [b"", b"\r\n"])
+def test_a_head_in_clear_text_is_told_so_without_content(server: LiveServer, before: bytes) -> None:
+    with Wire(server.port) as wire:
+        wire.send(before + b"HEAD /v1/health HTTP/1.1\r\nHost: q\r\n\r\n")
+        response = wire.receive("HEAD")
+        assert response.status == 400
+        assert wire.ended(), "there is content"
     assert server.is_healthy()
 
 
