@@ -53,8 +53,9 @@ class TlsConnection(Connection):
                 # OpenSSL would take the bytes away, and knows text by four methods only.
                 greeting = socket.socket.recv(client, _GREETING, socket.MSG_PEEK)
                 self._greeted = True
-                if b" " < greeting[:1] < b"\x7f":  # where TLS has the type of a record
-                    self._refuse_text(client, greeting)
+                first = greeting[:1]  # where TLS has the type of a record
+                if first.isspace() or b" " < first < b"\x7f":
+                    self._refuse_text(client, greeting.lstrip())
                     return
             client.do_handshake()
         except (BlockingIOError, ssl.SSLWantReadError):

@@ -17,7 +17,7 @@ from tests.support.certificates import Authority
 from tests.support.command import refusal, run
 from tests.support.live import LiveServer
 from tests.support.programs import find
-from tests.support.tiny import get, tiny
+from tests.support.tiny import get, post, tiny
 from tests.support.wire import SECONDS, Wire
 
 pytestmark = pytest.mark.measured
@@ -196,33 +196,45 @@ def finished(tls: ssl.SSLObject) -> bool:
     return True
 
 
-METHODS = ["GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "CONNECT", "BREW", "x", "~!"]
+CLEAR_TEXTS = {
+    "GET": get("/v1/queues/q"),
+    "OPTIONS": b"OPTIONS * HTTP/1.1\r\nHost: q\r\n\r\n",
+    "POST": post("/v1/queues/q/messages", b"[]"),
+    "a large body": post("/v1/queues/q/messages", b" " * 300_000),
+    "an unknown method": b"BREW /v1 HTTP/1.1\r\nHost: q\r\n\r\n",
+    "a long method": b"M" * 1000 + b" / HTTP/1.1\r\n\r\n",
+    "lower case": b"get /v1 http/1.1\r\n\r\n",
+    "lower-case head": b"head /v1 http/1.1\r\n\r\n",
+    "HTTP/0.9": b"GET /\r\n",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+    "a line break first": b"\r\nGET / HTTP/1.1\r\nHost: q\r\n\r\n",
+    "one letter": b"G",
+    "another protocol": b"EHLO me\r\n",
+    "a proxy's line": b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
+    "nonsense": b"~}!\xff\x00",
+}
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_clear_text_is_told_so(server: LiveServer, method: str) -> None:
+@pytest.mark.parametrize("data", CLEAR_TEXTS.values(), ids=CLEAR_TEXTS)
+def test_clear_text_is_told_so(server: LiveServer, data: bytes) -> None:
     with Wire(server.port) as wire:
-        wire.send(get("/v1/queues/q").replace(b"GET", method.encode(), 1))
-        response = wire.receive()
+        response = wire.send(data).receive()
         assert response.status == 400
         assert response.title == "Invalid API call"
+        assert response.headers["connection"] == "close"
         assert b"https" in response.body
-        assert wire.ended()
+        assert wire.finish().ended()
     assert server.is_healthy()
 
 
-def test_clear_text_with_head_is_told_so_without_content(server: LiveServer) -> None:
+@pytest.mark.parametrize("before", [b"", b"\r\n"])
+def test_a_head_in_clear_text_is_told_so_without_content(server: LiveServer, before: bytes) -> None:
     with Wire(server.port) as wire:
-        wire.send(get("/v1/queues/q").replace(b"GET", b"HEAD", 1))
-        assert wire.receive("HEAD").status == 400
-        assert wire.ended()
-
-
-def test_a_single_letter_is_clear_text(server: LiveServer) -> None:
-    with Wire(server.port) as wire:
-        assert wire.send(b"D").receive().title == "Invalid API call"
-        wire.send(b"ELETE /v1/queues/q HTTP/1.1\r\n\r\n")
-        assert wire.ended()
+        wire.send(before + b"HEAD /v1/health HTTP/1.1\r\nHost: q\r\n\r\n")
+        response = wire.receive("HEAD")
+        assert response.status == 400
+        assert wire.ended(), "there is content"
+    assert server.is_healthy()
 
 
 @pytest.mark.parametrize("data", [b"\x00" * 100, b"\x80\x2e\x01\x00\x02", b"\x7f", b"\xc3\xa4"])
