@@ -39,6 +39,8 @@ HEADERS: Final = {
     "Client-Id": requests.LONGEST_CLIENT_ID,
     "Connection": LONGEST_CONNECTION,
     "Expect": HUGE,
+    "Origin": HUGE,
+    "Sec-Fetch-Site": HUGE,
     "Transfer-Encoding": HUGE,
     "X-Auth-Token": LONGEST_TOKEN,
     "X-Forwarded-For": HUGE,
