@@ -151,7 +151,7 @@ class Refusal(Enum):
     HEADERS = (
         "400 Bad Request",
         "Invalid header value",
-        "A header is malformed or contradicts another one, or there are too many of them.",
+        "A header is malformed or contradicts another one, Host is missing, or there are too many.",
     )
     CHUNKS = (
         "400 Bad Request",

@@ -208,7 +208,7 @@ class Reader:
                 raise Refused(Refusal.REQUEST_LINE, f"not a request line: {line_only!r}")
             method, target, authority, path, query, protocol = line.groups("")
             if authority and AUTHORITY.fullmatch(authority) is None:
-                raise Refused(Refusal.REQUEST_LINE, f"not a host: {authority[:200]!r}")
+                raise Refused(Refusal.REQUEST_LINE, "not a host in the target")
             if len(path) > LONGEST_PATH:  # PERF: to decode a long one takes long
                 raise Refused(Refusal.REQUEST_LINE, f"a path of {len(path)} bytes")
             if "%" in path:

@@ -10,6 +10,7 @@ import pytest
 from tests.balancers.balancer import SECONDS, Balancer, HAProxy, Nginx
 from tests.balancers.conftest import sqlite_node
 from tests.support.live import LiveServer
+from tests.support.wire import exchange
 
 ID = "req-c0ffee00-1234-4321-abcd-0123456789ab"
 
@@ -68,6 +69,10 @@ def ask(
     )
     connection.close()
     return answer
+
+
+def test_http_1_0_needs_no_host(balancer: Balancer) -> None:
+    assert exchange(balancer.port, b"GET /v1/health HTTP/1.0\r\n\r\n").status == 204
 
 
 @pytest.mark.parametrize(
