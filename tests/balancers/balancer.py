@@ -11,10 +11,11 @@ from typing import ClassVar
 from tests.support import keeper
 from tests.support.process import Process
 from tests.support.programs import find, free_port
+from tests.support.waiting import PATIENCE
 
 ETC = Path(__file__).parents[2] / "etc"
 
-SECONDS = 60.0
+SECONDS = PATIENCE
 """Bound of the wait for a balancer that starts or stops."""
 
 

@@ -13,8 +13,9 @@ from threading import Thread
 from typing import Any, Final
 
 from tests.support.programs import find
+from tests.support.waiting import PATIENCE
 
-REPORT_SECONDS: Final = 90.0
+REPORT_SECONDS: Final = PATIENCE
 """Bound of the wait for a page; a browser starts in about two seconds."""
 
 REDIRECTION = "/redirect?"

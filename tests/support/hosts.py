@@ -20,10 +20,11 @@ from typing import Any, Final
 from tests.docs.markdown import CHECKOUT, page
 from tests.support.live import COMMAND
 from tests.support.programs import find, free_port
+from tests.support.waiting import PATIENCE
 
 PAGE: Final = page("docs/operations/wsgi-hosts.md")
 
-SECONDS: Final = 60.0
+SECONDS: Final = PATIENCE
 """Bound of every wait; a start or a stop takes a second or two."""
 
 HERE: Final = "127.0.0.1:8888"
