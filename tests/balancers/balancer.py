@@ -1,7 +1,6 @@
 """A real balancer, with the configuration that we ship, in front of nodes."""
 
 import os
-import signal
 import socket
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -32,6 +31,7 @@ class Balancer(Process):
     shipped: ClassVar[Path]
 
     failures = (502, 503, 504)
+    stops = True
 
     def __init__(self, folder: Path, nodes: Sequence[int], certificate: Path | None = None) -> None:
         super().__init__(self.program, folder / f"{self.program}.log")
@@ -47,19 +47,6 @@ class Balancer(Process):
         # nginx is known to the keeper by its folder alone.
         self._spawn([self._command, *self.arguments()], cwd=keeper.run_folder())
         self.wait_until(self._listens, SECONDS, "does not listen")
-
-    def close(self) -> None:
-        """Stop it, if it runs."""
-        try:
-            if self.runs:
-                self.stop()
-        finally:
-            self.kill()
-
-    def stop(self) -> None:
-        """End it with SIGTERM."""
-        os.kill(self.pid, signal.SIGTERM)
-        self.wait(SECONDS)
 
     @property
     def url(self) -> str:
