@@ -1,7 +1,6 @@
 """A real balancer, with the configuration that we ship, in front of nodes."""
 
 import os
-import signal
 import socket
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -11,10 +10,11 @@ from typing import ClassVar
 from tests.support import keeper
 from tests.support.process import Process
 from tests.support.programs import find, free_port
+from tests.support.waiting import PATIENCE
 
 ETC = Path(__file__).parents[2] / "etc"
 
-SECONDS = 60.0
+SECONDS = PATIENCE
 """Bound of the wait for a balancer that starts or stops."""
 
 
@@ -31,6 +31,7 @@ class Balancer(Process):
     shipped: ClassVar[Path]
 
     failures = (502, 503, 504)
+    stops = True
 
     def __init__(self, folder: Path, nodes: Sequence[int], certificate: Path | None = None) -> None:
         super().__init__(self.program, folder / f"{self.program}.log")
@@ -46,19 +47,6 @@ class Balancer(Process):
         # nginx is known to the keeper by its folder alone.
         self._spawn([self._command, *self.arguments()], cwd=keeper.run_folder())
         self.wait_until(self._listens, SECONDS, "does not listen")
-
-    def close(self) -> None:
-        """Stop it, if it runs."""
-        try:
-            if self.runs:
-                self.stop()
-        finally:
-            self.kill()
-
-    def stop(self) -> None:
-        """End it with SIGTERM."""
-        os.kill(self.pid, signal.SIGTERM)
-        self.wait(SECONDS)
 
     @property
     def url(self) -> str:

@@ -28,12 +28,10 @@ from tests.mongodb.deployment import Client, Deployment
 from tests.mongodb.guarded import GuardedReplicaSet
 from tests.support.process import Program
 from tests.support.programs import free_port
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 PAGE = page("docs/operations/mongodb.md")
 
-PATIENCE = 60.0
-"""Bound of the wait for a server, in seconds."""
 
 PASSWORD = "secret"
 

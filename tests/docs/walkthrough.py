@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.docs.markdown import Block
+from tests.support.waiting import PATIENCE
 
 URL = "http://127.0.0.1:8888"
 """Where the pages say that the server is."""
 
-SECONDS = 300.0
+SECONDS = PATIENCE
 """Bound of the wait for all commands of a page, which take seconds."""
 
 _END = "--- end of the answer ---"

@@ -24,6 +24,7 @@ from tests.live.load import Load
 from tests.mongodb.replica_set import ReplicaSet
 from tests.mongodb.sabotage import Saboteur
 from tests.support.live import LiveServer
+from tests.support.waiting import PATIENCE
 
 BEFORE_SECONDS = 1.0
 """How long a load runs before something happens to it."""
@@ -34,8 +35,6 @@ AFTER_SECONDS = 1.5
 LEAST_PER_SECOND = 5
 """Of each kind of request, in the seconds without a fault: so that something was tested."""
 
-PATIENCE = 60.0
-"""Bound of the waits for what has to come; all come in less than ten seconds."""
 
 Nodes = tuple[LiveServer, LiveServer]
 

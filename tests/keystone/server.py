@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.process import Process
+from tests.support.waiting import PATIENCE
 
-START_SECONDS: Final = 60.0
+START_SECONDS: Final = PATIENCE
 """Bound of the wait for a start, which takes about three seconds, and eight the first time."""
 
 ADMIN: Final = "admin"

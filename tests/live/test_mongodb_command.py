@@ -17,11 +17,11 @@ from tests.mongodb.deployment import Deployment
 from tests.mongodb.replica_set import ReplicaSet
 from tests.support import keeper
 from tests.support.command import run
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 COMMAND = [sys.executable, "-m", "tests.mongodb"]
 
-SECONDS = 60.0
+SECONDS = PATIENCE
 """Bound of every wait; it starts in about one second and ends in less."""
 
 

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from tests.support.command import run, write_config
-from tests.support.hosts import NAMES, PAGE, Host, host, install_for_apache
+from tests.support.hosts import NAMES, PAGE, SECONDS, Host, host, install_for_apache
 from tests.support.live import COMMAND, LiveServer
 from tests.support.programs import find
 
@@ -142,7 +142,17 @@ def home(name: str, request: pytest.FixtureRequest) -> Path | None:
 MESSAGES = "/v1/queues/q/messages"
 
 
-@pytest.mark.parametrize("name", NAMES)
+each_host = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.group("apache")) if name == "apache" else name
+        for name in NAMES
+    ],
+)
+"""Those of Apache are together, since it needs an installation of its own."""
+
+
+@each_host
 def test_a_host_serves_as_the_page_says(name: str, home: Path | None) -> None:
     with host(name, home) as served:
         use_all_methods(served)
@@ -221,7 +231,7 @@ def send_at_the_same_time(served: Host) -> None:
     assert total(served) == 200
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_host
 def test_a_host_with_a_wrong_configuration_answers_until_it_is_right(
     name: str, home: Path | None
 ) -> None:
@@ -232,7 +242,9 @@ def test_a_host_with_a_wrong_configuration_answers_until_it_is_right(
         assert json.loads(content)["title"] == "Service temporarily unavailable"
         reason = "The configuration is wrong, requests get 503: "
         said = f"{reason}{served.config_file}: option port of [drivers:transport:wsgi] is 'x'"
-        served.wait_until(lambda: said in served.log())
+        served.wait_until(lambda: said in served.log(), SECONDS, "does not say it")
         good = served.config_file.read_text().removesuffix(wrong)
         served.config_file.write_text(good)
-        served.wait_until(lambda: served.ask("PUT", "/v1/queues/q")[0] in (201, 204))
+        served.wait_until(
+            lambda: served.ask("PUT", "/v1/queues/q")[0] in (201, 204), SECONDS, "does not serve"
+        )

@@ -10,10 +10,11 @@ from typing import Any
 from pymongo import MongoClient
 
 from tests.support.process import Process
+from tests.support.waiting import PATIENCE
 
 HOST = "127.0.0.1"
 
-START_SECONDS = 60.0
+START_SECONDS = PATIENCE
 """Bound of the wait for a server that starts; a start takes about half a second."""
 
 ANSWER_SECONDS = 2.0

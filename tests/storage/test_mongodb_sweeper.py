@@ -20,9 +20,6 @@ from tests.support.waiting import wait_until
 
 STEP = 3
 
-PATIENCE = 30.0
-"""Bound of the wait for a thread, in seconds."""
-
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,20 +1,21 @@
 """A real browser that opens pages, and a server of such pages that hears what became of them."""
 
 import json
-import os
-import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any, Final
 
+from tests.support import keeper
+from tests.support.process import Program
 from tests.support.programs import find
+from tests.support.waiting import PATIENCE
 
-REPORT_SECONDS: Final = 90.0
+REPORT_SECONDS: Final = PATIENCE
 """Bound of the wait for a page; a browser starts in about two seconds."""
 
 REDIRECTION = "/redirect?"
@@ -102,18 +103,11 @@ class Page:
 @contextmanager
 def browser(folder: Path, url: str) -> Iterator[None]:
     """Open a page in Chromium for the time of the block."""
-    program = find("chromium")
-    with (folder / "chromium.log").open("wb") as log:
-        process = subprocess.Popen(
-            [program, *_FLAGS, f"--user-data-dir={folder / 'chromium'}", url],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "TMPDIR": str(folder), "HOME": str(folder)},
-            start_new_session=True,
-        )
-        try:
+    command = [find("chromium"), *_FLAGS, f"--user-data-dir={folder / 'chromium'}", url]
+    # It makes a socket there, and the path of one is short.
+    with TemporaryDirectory(
+        prefix="c", dir=keeper.run_folder(), ignore_cleanup_errors=True
+    ) as short:
+        environment = {"TMPDIR": short, "HOME": str(folder)}
+        with Program(command, folder, lambda: True, environment):
             yield
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.live import COMMAND
+from tests.support.waiting import PATIENCE
 
-RUN_SECONDS = 120.0
+RUN_SECONDS = PATIENCE
 """Bound of the wait for a command that is expected to end by itself."""
 
 # Runs the rest of the command line without the powers that would let root write anywhere

@@ -4,14 +4,11 @@ import grp
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from email.message import Message
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -19,11 +16,13 @@ from typing import Any, Final
 
 from tests.docs.markdown import CHECKOUT, page
 from tests.support.live import COMMAND
+from tests.support.process import Process
 from tests.support.programs import find, free_port
+from tests.support.waiting import PATIENCE
 
 PAGE: Final = page("docs/operations/wsgi-hosts.md")
 
-SECONDS: Final = 60.0
+SECONDS: Final = PATIENCE
 """Bound of every wait; a start or a stop takes a second or two."""
 
 HERE: Final = "127.0.0.1:8888"
@@ -32,12 +31,16 @@ HERE: Final = "127.0.0.1:8888"
 NAMES: Final = ("gthread", "sync", "uwsgi", "apache", "waitress", "granian")
 
 
-@dataclass(frozen=True)
-class Host:
-    """A running host; it answers, whatever it answers."""
+class Host(Process):
+    """A host that runs a command; it answers, whatever it answers."""
 
-    port: int
-    folder: Path
+    stops = True
+
+    def __init__(self, command: str, folder: Path, port: int) -> None:
+        super().__init__("the host", folder / "log")
+        self._command = command
+        self.folder = folder
+        self.port = port
 
     @property
     def url(self) -> str:
@@ -48,16 +51,11 @@ class Host:
         """What the application is configured by."""
         return self.folder / "marconi.conf"
 
-    def log(self) -> str:
-        """What the host has written so far."""
-        return (self.folder / "log").read_text()
-
-    def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Poll a condition; fail with the log when the time is up."""
-        deadline = time.monotonic() + SECONDS
-        while not condition():
-            assert time.monotonic() < deadline, self.log()
-            time.sleep(0.05)
+    def start(self) -> None:
+        """Run the command and wait for an answer."""
+        # Some hosts look for modules in the folder where they run.
+        self._spawn(["sh", "-c", f"exec env {self._command}"], cwd=self.folder)
+        self.wait_until(self.answers, SECONDS, "does not answer")
 
     def answers(self) -> bool:
         """Tell whether there is an answer to a request."""
@@ -102,9 +100,7 @@ def host(name: str, home: Path | None = None, config: str = "") -> Iterator[Host
         )
         port = free_port()
         command = _apache(folder, port, home) if home else _command(name, folder, port)
-        with _running(command, folder):
-            running = Host(port, folder)
-            running.wait_until(running.answers)
+        with Host(command, folder, port) as running:
             yield running
         assert "Traceback" not in running.log()
 
@@ -198,25 +194,3 @@ def install_for_apache(folder: Path) -> Path:
     pip = [sys.executable, "-m", "pip", "--python", f"{home}/bin/python"]
     subprocess.run([*pip, "install", "--quiet", clone], check=True)
     return home
-
-
-@contextmanager
-def _running(command: str, folder: Path) -> Iterator[None]:
-    """Run a command in a process group of its own, and end it as an operator would."""
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            ["sh", "-c", f"exec env {command}"],
-            cwd=folder,  # some hosts look there first for modules
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        yield
-        process.terminate()
-        process.wait(SECONDS)
-    finally:
-        with suppress(ProcessLookupError):  # all of the group may be gone
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()

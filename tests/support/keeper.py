@@ -21,7 +21,7 @@ from pathlib import Path
 VARIABLE = "MARCONI_RUN_FOLDER"
 """The environment variable by which processes of a run are known."""
 
-END_SECONDS = 60.0
+END_SECONDS = 300.0
 """Bound of the wait for the end of what was killed."""
 
 

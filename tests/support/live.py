@@ -11,14 +11,15 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 
 from tests.support.process import Process, read
+from tests.support.waiting import PATIENCE
 
 COMMAND = os.path.join(sysconfig.get_path("scripts"), "marconi-server")
 """The installed command."""
 
-START_SECONDS = 60.0
+START_SECONDS = PATIENCE
 """Bound of the wait for a server that starts; a start takes about one second."""
 
-STOP_SECONDS = 90.0
+STOP_SECONDS = PATIENCE
 """Bound of the wait for a server that stops: its default grace of 30 s, and more."""
 
 

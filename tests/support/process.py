@@ -19,6 +19,9 @@ class Process(ForABlock):
     started again.
     """
 
+    stops = False
+    """Whether it is told to stop before it is killed, as an operator would."""
+
     def __init__(self, name: str, log_file: Path) -> None:
         """`name` is what complaints call it."""
         keeper.run_folder()
@@ -38,8 +41,13 @@ class Process(ForABlock):
         return self._process is not None and self._process.poll() is None
 
     def close(self) -> None:
-        """Kill it."""
-        self.kill()
+        """Stop it, if that is wanted, and kill what is left."""
+        try:
+            if self.stops and self.runs:
+                os.kill(self.pid, signal.SIGTERM)
+                self.wait(PATIENCE)
+        finally:
+            self.kill()
 
     def kill(self) -> None:
         """End it with SIGKILL, and all that it started, if any of them is left."""

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 """Bound of a wait, in seconds: more than anything takes, on any machine."""
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-SECONDS = 60.0
+from tests.support.waiting import PATIENCE
+
+SECONDS = PATIENCE
 """Bound of every wait for the server."""
 
 

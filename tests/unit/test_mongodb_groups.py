@@ -9,10 +9,7 @@ import pytest
 from marconi_server import waiting
 from marconi_server.storage.errors import StorageConflict, StorageUnavailable
 from marconi_server.storage.mongodb.groups import LARGEST_GROUP, Groups, Job
-from tests.support.waiting import wait_until
-
-PATIENCE = 30.0
-"""Bound of every wait, in seconds."""
+from tests.support.waiting import PATIENCE, wait_until
 
 
 class HandSignal:

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from marconi_server.storage.mongodb.threads import Threads
-
-PATIENCE = 30.0
-"""Bound of every wait, in seconds."""
+from tests.support.waiting import PATIENCE
 
 NAME = "test-mongodb"
 
