@@ -16,6 +16,7 @@ import logging
 import os
 import select
 import stat
+import time
 import weakref
 from queue import Empty, SimpleQueue
 from threading import Event, RLock, Thread
@@ -29,6 +30,9 @@ FLUSH_SECONDS: Final = 0.5
 
 FLUSHES: Final = 10
 """How often it does as long as the reader takes something."""
+
+GATHER_SECONDS: Final = 0.02
+"""How long a line waits for others, to be written together with them."""
 
 _END: Final = Event()  # in the queue, it ends the thread
 
@@ -156,6 +160,9 @@ def _batch(queue: "SimpleQueue[Lines | Event]") -> tuple[list[Lines], Event | No
     batch: list[Lines] = []
     size = 0
     item = queue.get()
+    # PERF: a thread that is woken for each line takes the interpreter away from the requests.
+    if queue.empty():
+        time.sleep(GATHER_SECONDS)
     while not isinstance(item, Event):
         batch.append(item)
         size += len(item.text)
