@@ -18,6 +18,7 @@ import select
 import stat
 import time
 import weakref
+from collections.abc import Iterator
 from queue import Empty, SimpleQueue
 from threading import Event, RLock, Thread
 from typing import Final, NamedTuple
@@ -36,7 +37,7 @@ GATHER_SECONDS: Final = 0.02
 
 _END: Final = Event()  # in the queue, it ends the thread
 
-_BATCH: Final = 64 * 1024  # as much as a pipe holds
+_BATCH: Final = 64 * 1024  # bytes that are taken out of the queue at a time
 
 
 class LogWriter(logging.Handler):
@@ -103,9 +104,9 @@ class LogWriter(logging.Handler):
         queue = self._queue
         while True:
             batch, event = _batch(queue)
-            if batch:
-                self._write(batch)
-                self._taken += sum(len(lines.text) for lines in batch)
+            for part in _parts(batch):
+                self._write(part)
+                self._taken += sum(len(lines.text) for lines in part)
             if queue.empty():
                 with self._counting:
                     report = self._with_report(b"")
@@ -173,6 +174,23 @@ def _batch(queue: "SimpleQueue[Lines | Event]") -> tuple[list[Lines], Event | No
         except Empty:
             return batch, None
     return batch, item
+
+
+def _parts(batch: list[Lines]) -> Iterator[list[Lines]]:
+    """Divide what is to be written into parts that a pipe takes as a whole.
+
+    Several processes write into it, and only so much of one is never mixed with what others write.
+    """
+    part: list[Lines] = []
+    size = 0
+    for lines in batch:
+        if part and size + len(lines.text) > select.PIPE_BUF:
+            yield part
+            part, size = [], 0
+        part.append(lines)
+        size += len(lines.text)
+    if part:
+        yield part
 
 
 def _report(lost: int) -> logging.LogRecord:
