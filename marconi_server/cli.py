@@ -190,6 +190,14 @@ def _say(text: str) -> None:
     _write(f"{logs.in_one_line(text)}\n")
 
 
+def _tell(text: str) -> None:
+    """Print lines as they are, which may be a part of a configuration with its password.
+
+    :raises _Unheard: they cannot be written
+    """
+    _write(f"{text}\n")
+
+
 def _write(text: str) -> None:
     try:
         print(text, end="", flush=True)  # noqa: T201 - the answer of a command
@@ -242,7 +250,7 @@ def _register(argv: Sequence[str]) -> int:
     from marconi_server.auth import register
 
     try:
-        register.run(_registration_parser(argv).parse(argv), _say)
+        register.run(_registration_parser(argv).parse(argv), _tell)
     except register.RegistrationFailed as error:
         return _fail(error)
     return 0

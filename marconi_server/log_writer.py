@@ -16,7 +16,9 @@ import logging
 import os
 import select
 import stat
+import time
 import weakref
+from collections.abc import Iterator
 from queue import Empty, SimpleQueue
 from threading import Event, RLock, Thread
 from typing import Final, NamedTuple
@@ -30,9 +32,12 @@ FLUSH_SECONDS: Final = 0.5
 FLUSHES: Final = 10
 """How often it does as long as the reader takes something."""
 
+GATHER_SECONDS: Final = 0.02
+"""How long a line waits for others, to be written together with them."""
+
 _END: Final = Event()  # in the queue, it ends the thread
 
-_BATCH: Final = 64 * 1024  # as much as a pipe holds
+_BATCH: Final = 64 * 1024  # bytes that are taken out of the queue at a time
 
 
 class LogWriter(logging.Handler):
@@ -99,9 +104,9 @@ class LogWriter(logging.Handler):
         queue = self._queue
         while True:
             batch, event = _batch(queue)
-            if batch:
-                self._write(batch)
-                self._taken += sum(len(lines.text) for lines in batch)
+            for part in _parts(batch):
+                self._write(part)
+                self._taken += sum(len(lines.text) for lines in part)
             if queue.empty():
                 with self._counting:
                     report = self._with_report(b"")
@@ -156,6 +161,9 @@ def _batch(queue: "SimpleQueue[Lines | Event]") -> tuple[list[Lines], Event | No
     batch: list[Lines] = []
     size = 0
     item = queue.get()
+    # PERF: a thread that is woken for each line takes the interpreter away from the requests.
+    if queue.empty():
+        time.sleep(GATHER_SECONDS)
     while not isinstance(item, Event):
         batch.append(item)
         size += len(item.text)
@@ -166,6 +174,23 @@ def _batch(queue: "SimpleQueue[Lines | Event]") -> tuple[list[Lines], Event | No
         except Empty:
             return batch, None
     return batch, item
+
+
+def _parts(batch: list[Lines]) -> Iterator[list[Lines]]:
+    """Divide what is to be written into parts that a pipe takes as a whole.
+
+    Several processes write into it, and only so much of one is never mixed with what others write.
+    """
+    part: list[Lines] = []
+    size = 0
+    for lines in batch:
+        if part and size + len(lines.text) > select.PIPE_BUF:
+            yield part
+            part, size = [], 0
+        part.append(lines)
+        size += len(lines.text)
+    if part:
+        yield part
 
 
 def _report(lost: int) -> logging.LogRecord:

@@ -17,10 +17,11 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from marconi_server.api.app import create_app, create_stand_in
 from marconi_server.auth.contract import Authenticator
 from marconi_server.auth.strategies import open_authenticator
-from marconi_server.config.files import read_files
+from marconi_server.config.files import ConfigFiles
 from marconi_server.config.load import Configuration, default_files
 from marconi_server.config.options import SettingsError
 from marconi_server.config.settings import Settings
+from marconi_server.config.unused import CONFIG_FILE_VARIABLE
 from marconi_server.request_ids import RequestIds
 from marconi_server.storage import registry
 from marconi_server.storage.contract import Store
@@ -135,15 +136,22 @@ class _NoStore:
         raise StorageUnavailable(reason=self._reason)
 
 
+def _paths() -> list[str]:
+    named = os.environ.get(CONFIG_FILE_VARIABLE)
+    return named.split(os.pathsep) if named else default_files()
+
+
+# Read again after a fault, which a pipe cannot be.
+_files: Final = ConfigFiles(_paths)
+
+
 def _read_environment() -> Settings:
     """Read the configuration that the environment names, and warn of what may be typos.
 
     :raises SettingsError: it is wrong
     :raises StorageUnusable: there is no such storage driver
     """
-    named = os.environ.get("MARCONI_CONFIG_FILE")
-    files = named.split(os.pathsep) if named else default_files()
-    configuration = Configuration(read_files(files))
+    configuration = Configuration(_files.read())
     settings = configuration.settings()
     for remark in configuration.remarks(settings, is_command=False):
         logger.warning(remark.text)

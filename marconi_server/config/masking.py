@@ -38,12 +38,14 @@ _HARMLESS: Final = frozenset(
         "retrywrites",
         "ssl",
         "tls",
+        "tlscafile",
+        "tlscertificatekeyfile",
         "w",
     ]
 )
 """Options of a URI whose values are no secrets."""
 
-_PLAIN: Final = re.compile(r"[\w.$-]*")
+_PLAIN: Final = re.compile(r"[\w./$-]*")
 
 # Not what `uri_without_secrets` has made.
 _IN_TEXT: Final = re.compile(r"(?<=://)(?![^\s'\"@/:]*:\*\*\*@)[^\s'\"]*@")

@@ -133,8 +133,12 @@ def _idle(settings: Settings, *, is_command: bool) -> Iterator[tuple[tuple[str, 
         yield (Wsgi.GROUP, "threads"), reason
     if not is_command:
         reason = "this is up to the WSGI host"
-        yield from (((Wsgi.GROUP, each.name), reason) for each in options(Wsgi))
+        for each in options(Wsgi):
+            if each.name != "trusted_hosts":  # which the application looks at
+                yield (Wsgi.GROUP, each.name), reason
         yield (General.GROUP, "use_json"), reason
+    if settings.general.auth_strategy:
+        yield (Wsgi.GROUP, "trusted_hosts"), "only without authentication a name matters"
     if settings.keystone_authtoken is not None:
         for name, reason in settings.keystone_authtoken.idle.items():
             yield (KEYSTONE_GROUP, name), reason

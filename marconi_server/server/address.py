@@ -3,9 +3,9 @@
 import errno
 import socket
 from contextlib import suppress
-from ipaddress import IPv6Address, ip_address
 from typing import Any
 
+from marconi_server.api.origins import is_loopback
 from marconi_server.config.options import SettingsError
 from marconi_server.config.settings import Wsgi
 
@@ -28,16 +28,13 @@ def resolve(wsgi: Wsgi) -> tuple[socket.AddressFamily, Any]:
     return family, address
 
 
-def is_loopback(wsgi: Wsgi) -> bool:
+def is_local(wsgi: Wsgi) -> bool:
     """Tell whether only this machine reaches the address of these options.
 
     :raises SettingsError: there is no such address
     """
     _, (host, *_) = resolve(wsgi)
-    address = ip_address(host.partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return address.is_loopback
+    return is_loopback(host)
 
 
 def bind(wsgi: Wsgi) -> str:

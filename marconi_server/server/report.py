@@ -7,7 +7,7 @@ from typing import Final
 
 from marconi_server import __version__
 from marconi_server.config.settings import Settings
-from marconi_server.server.address import is_loopback
+from marconi_server.server.address import is_local
 from marconi_server.storage import registry
 
 SPARE_DESCRIPTORS: Final = 64
@@ -44,7 +44,7 @@ def warnings(settings: Settings) -> Iterator[str]:
     :raises SettingsError: there is no such address
     """
     wsgi = settings.wsgi
-    if not settings.general.auth_strategy and not is_loopback(wsgi):
+    if not settings.general.auth_strategy and not is_local(wsgi):
         yield (
             f"Authentication is off, and {wsgi.bind} is not this machine alone: whoever reaches "
             f"port {wsgi.port} can do anything, in every project"

@@ -54,5 +54,6 @@ def test_every_answer_has_its_id_and_no_line_a_secret(
         assert secret not in log
     # What the filter says is said in a thread of its own, and is about this request all the same.
     about = [line for line in log.splitlines() if keystone.url in line]
+    assert "[-] Authentication: keystone at " in about.pop(0), "and the start said where it is"
     assert len(about) > 1
     assert all(f" [{unavailable.headers[HEADER]}] " in line for line in about)

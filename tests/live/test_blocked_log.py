@@ -85,8 +85,11 @@ def test_who_begins_to_read_again_gets_all_that_waited(tmp_path: Path) -> None:
     with open(reader) as log, server(tmp_path, writer) as slow:
         os.close(writer)
         ask_often(slow.url)
+        lines: list[str] = []
+        while sum('"GET /v1/health" 204' in line for line in lines) < REQUESTS:
+            lines.append(log.readline())
         slow.process.terminate()
-        lines = log.read().splitlines()  # to the end, when nobody is left who could write
+        lines += log  # to the end, when nobody is left who could write
         assert slow.process.wait(STOP_SECONDS) == 0
     assert sum('"GET /v1/health" 204' in line for line in lines) == REQUESTS
     assert not [line for line in lines if "lines of the log were lost" in line]

@@ -103,7 +103,13 @@ def test_embedded_reads_no_default_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("bind", "host"),
-    [("localhost", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("::", "[::1]")],
+    [
+        ("localhost", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("::1", "[::1]"),
+        ("[::1]", "[::1]"),
+        ("::", "[::1]"),
+    ],
 )
 def test_it_listens_on_names_and_on_both_families(bind: str, host: str, tmp_path: Path) -> None:
     if ":" in bind and not socket.has_dualstack_ipv6():

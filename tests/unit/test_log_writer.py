@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
+from typing import NoReturn
 
 import pytest
 
@@ -68,6 +69,13 @@ def handler(pipe: Pipe) -> Iterator[LogWriter]:
 
 def say(handler: LogWriter, text: str) -> None:
     handler.handle(logging.LogRecord("test", logging.INFO, "", 0, text, (), None))
+
+
+def leave(handler: LogWriter) -> NoReturn:
+    """End a child, when all that it has logged is written, however long that takes."""
+    while handler._taken < handler._given:
+        handler.flush()
+    os._exit(0)
 
 
 def test_lines_come_in_their_order(pipe: Pipe, handler: LogWriter) -> None:
@@ -169,8 +177,7 @@ def test_a_process_writes_what_it_has_logged_itself(pipe: Pipe, handler: LogWrit
     child = os.fork()
     if child == 0:  # no assertions here: it is a copy of the whole test run
         say(handler, "of the child")
-        handler.flush()
-        os._exit(0)
+        leave(handler)
     seen = pipe.read_until(b"of the parent")
     while "of the child" not in seen:
         seen += os.read(pipe.reader, 65536).decode().splitlines()
@@ -178,6 +185,24 @@ def test_a_process_writes_what_it_has_logged_itself(pipe: Pipe, handler: LogWrit
     say(handler, "once more")
     seen += pipe.read_until(b"once more")
     assert sorted(seen) == ["of the child", "of the parent", "once more"]
+
+
+def test_lines_of_several_processes_are_not_mixed(pipe: Pipe, handler: LogWriter) -> None:
+    pipe.fill()
+    children = []
+    for letter in "abc":
+        children.append(os.fork())
+        if children[-1] == 0:
+            for _ in range(200):
+                say(handler, letter * 99)
+            leave(handler)
+    received = b""
+    while received.count(b"\n") < 600 + received.count(b"#\n"):
+        received += os.read(pipe.reader, 1000)
+    for child in children:
+        os.waitpid(child, 0)
+    lines = [line for line in received.decode().splitlines() if not line.startswith("#")]
+    assert sorted(lines) == [letter * 99 for letter in "abc" for _ in range(200)]
 
 
 def test_a_line_that_cannot_be_made_costs_this_line(

@@ -249,7 +249,7 @@ def test_another_wsgi_host_is_told_what_is_up_to_it(
     monkeypatch.setenv("MARCONI_CONFIG_FILE", str(file))
     file.write_text(
         "[DEFAULT]\nuse_json = true\n[drivers]\nstorage = sqlite\n"
-        "[drivers:transport:wsgi]\nport = 80\n"
+        "[drivers:transport:wsgi]\nport = 80\ntrusted_hosts = queue.example\n"
     )
     assert [line.removeprefix(f"{file}: ") for line in remarks(str(file), is_command=False)] == [
         "use_json of [DEFAULT] has no effect: this is up to the WSGI host",
@@ -270,6 +270,12 @@ def test_what_has_no_effect_on_tokens_is_named(option: str, reason: str, file: P
     (line,) = remarks(str(file), SQLITE)
     assert line.endswith(reason)
     assert "hunter2" not in line
+
+
+def test_names_of_this_server_have_no_effect_on_tokens(file: Path) -> None:
+    file.write_text(f"{KEYSTONE}[drivers:transport:wsgi]\ntrusted_hosts = queue.example\n")
+    (line,) = remarks(str(file), SQLITE)
+    assert line.endswith("has no effect: only without authentication a name matters")
 
 
 def test_where_all_comes_from_is_told_without_values(

@@ -1,6 +1,7 @@
 """The application that finds out itself what it needs, and goes on without it."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 
 from marconi_server import wsgi
+from marconi_server.config.files import ConfigFiles
 from marconi_server.config.options import SettingsError
 from marconi_server.config.settings import Drivers, Settings
 from marconi_server.storage.conformance import ManualClock
@@ -244,6 +246,21 @@ def test_opening_by_hand_says_what_is_wrong_with_the_configuration(
     assert source.error is not None
     with pytest.raises(type(source.error)):
         unsure.application.open()
+
+
+def test_a_pipe_with_a_wrong_configuration_does_not_become_an_empty_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whose defaults let everybody in."""
+    monkeypatch.setattr(wsgi, "_files", ConfigFiles(wsgi._paths))
+    reader, writer = os.pipe()
+    os.write(writer, b"[DEFAULT]\nauth_strategy = keyston\n")
+    os.close(writer)
+    monkeypatch.setenv("MARCONI_CONFIG_FILE", f"/dev/fd/{reader}")
+    for complaint in ("auth_strategy of \\[DEFAULT\\] is 'keyston'", "was read before"):
+        with pytest.raises(SettingsError, match=complaint):
+            wsgi._read_environment()
+    os.close(reader)
 
 
 def test_the_application_is_an_attribute_as_any_other() -> None:
