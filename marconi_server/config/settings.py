@@ -66,16 +66,23 @@ class Wsgi:
         " mongodb and sqlite, requests run on the event loop of the worker.",
     )
     connections: int = option(
-        1000, minimum=1, maximum=1_000_000, help="Connections that one worker keeps open."
+        1000,
+        minimum=1,
+        maximum=1_000_000,
+        help="Connections that one worker keeps open. When all are taken, idle ones give way.",
     )
     keepalive: int = option(
-        75, minimum=1, maximum=3600, help="Seconds that an idle connection is kept open."
+        75,
+        minimum=1,
+        maximum=3600,
+        help="Seconds that an idle connection is kept open, if there is room.",
     )
     request_timeout: int = option(
         30,
         minimum=1,
         maximum=3600,
-        help="Seconds in which a request has to arrive whole, head and body.",
+        help="Seconds in which a request has to arrive whole, head and body. A client that takes"
+        " nothing of its answer for as long is cut.",
     )
     graceful_timeout: int = option(
         30,

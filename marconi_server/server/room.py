@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Set
 from heapq import nsmallest
-from operator import attrgetter
 from typing import Final
 
 from marconi_server.server.connection import Connection
@@ -14,7 +13,10 @@ MOST_HELD: Final = 256 * 1024 * 1024
 _AT_ONCE: Final = 64
 """Connections that are picked to give way with one look at all."""
 
-_gives_way_at = attrgetter("gives_way_at")
+
+def _order(one: Connection) -> tuple[bool, float]:
+    """Sort who gives way: readers only if nobody is idle."""
+    return bool(one.held), one.gives_way_at
 
 
 class Room:
@@ -25,11 +27,11 @@ class Room:
         self._next: deque[Connection] = deque()
 
     def make(self, now: float) -> bool:
-        """Close the connection that has been idle or stuck for longest, if there is one."""
+        """Close the connection that has been idle or stuck for longest; return whether one was."""
         while True:
             if not self._next:
                 idle = [one for one in self._connections if one.gives_way_at <= now]
-                self._next.extend(nsmallest(_AT_ONCE, idle, key=_gives_way_at))
+                self._next.extend(nsmallest(_AT_ONCE, idle, key=_order))
                 if not self._next:
                     return False
             one = self._next.popleft()
@@ -45,7 +47,7 @@ class Room:
         total = sum(held.values())
         if total <= MOST_HELD:
             return 0
-        slow = sorted((one for one in held if held[one]), key=_gives_way_at)
+        slow = sorted((one for one in held if held[one]), key=_order)
         closed = 0
         for one in slow[:-1]:
             if total <= MOST_HELD:

@@ -125,6 +125,19 @@ def test_a_reader_gives_way_only_after_the_time_that_each_has(crowd: Crowd) -> N
     assert crowd.make()
 
 
+def test_idle_clients_give_way_before_readers(crowd: Crowd) -> None:
+    reader, client = crowd.connect()
+    client.sendall(GET)
+    crowd.turn()
+    reader.answer(b"x" * 5_000_000, last=False)
+    crowd.now += crowd.request_timeout
+    idle, _ = crowd.connect()
+    crowd.now += SPARED_SECONDS
+    assert crowd.make()
+    assert crowd.make()
+    assert crowd.closed == [idle, reader]
+
+
 def test_a_refused_client_gives_way(crowd: Crowd) -> None:
     connection, client = crowd.connect()
     client.sendall(b"nonsense\r\n\r\n")

@@ -1,10 +1,16 @@
-"""What the worker decides without a client: who takes a new connection."""
+"""What the worker decides without a client: who takes a new connection, what an exception means."""
 
+import logging
+from collections.abc import Iterable
 from copy import copy
 
 import pytest
+from greenlet import GreenletExit
+from gunicorn.config import Config
 
+from marconi_server.server.answers import Answer, Application
 from marconi_server.server.loads import FRESH_SECONDS, Loads
+from marconi_server.server.worker import Worker
 
 NOW = 1000.0
 
@@ -75,3 +81,48 @@ def test_worker_numbers_grow_for_ever(loads: Loads) -> None:
     another(loads, 1_000_000_002, connections=0)
     loads.beat(NOW)
     assert loads.is_heavy(10)
+
+
+def test_room_elsewhere_is_that_of_workers_that_are_alive(loads: Loads) -> None:
+    another(loads, 2, connections=9)
+    another(loads, 3, connections=10)
+    loads.beat(NOW)
+    assert loads.others_have_room(10)
+    assert not loads.others_have_room(9)
+    loads.beat(NOW + FRESH_SECONDS + 0.1)
+    assert not loads.others_have_room(10)
+
+
+# Exceptions of the application
+
+
+def run(application: Application) -> Answer:
+    """Have a worker run an application, and return what it answers."""
+    worker = Worker(1, 0, [], None, 30, Config(), logging.getLogger("test"))
+    worker.wsgi = application
+    worker._logs_access = False
+    try:
+        return worker._run({"REQUEST_METHOD": "GET", "RAW_URI": "/"})
+    finally:
+        worker.tmp.close()
+
+
+def raising(error: BaseException) -> Application:
+    def application(*_: object) -> Iterable[bytes]:
+        raise error
+
+    return application
+
+
+@pytest.mark.parametrize("error", [RuntimeError(), SystemExit(0), KeyboardInterrupt()], ids=repr)
+def test_whatever_the_application_raises_is_its_defect(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert run(raising(error)).status == "500 Internal Server Error"
+    assert "Error handling request GET /" in caplog.text
+
+
+def test_a_greenlet_that_has_to_end_does(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(GreenletExit):
+        run(raising(GreenletExit()))
+    assert caplog.text == ""
