@@ -11,7 +11,8 @@ from bson import ObjectId
 from bench import mongodb
 from bench.points import Point, prepare
 from marconi_server.storage.contract import Store
-from marconi_server.storage.mongodb.engine import Document, random_id
+from marconi_server.storage.mongodb.engine import random_id
+from marconi_server.storage.mongodb.schema import Document
 from marconi_server.storage.sqlite.driver import SQLiteOptions, SQLiteStore
 from tests.mongodb.replica_set import ReplicaSet
 

@@ -18,7 +18,8 @@ from marconi_server.storage.conformance.faults import ALL, Scene
 from marconi_server.storage.conformance.support import BoundQueue
 from marconi_server.storage.mongodb import startup
 from marconi_server.storage.mongodb.driver import MongoDBOptions, MongoDBStore
-from marconi_server.storage.mongodb.engine import Document, random_id
+from marconi_server.storage.mongodb.engine import random_id
+from marconi_server.storage.mongodb.schema import Document
 from tests.mongodb.deployment import Client, Deployment
 from tests.mongodb.explain import QUERIES, Examined, Explainer, explain
 
