@@ -1,29 +1,33 @@
 """The guided page leads from nothing to two nodes with Keystone and MongoDB behind HAProxy.
 
-Its commands are run here as they stand there, in one shell, but for the ports.
+Its commands are run here as they stand there, but for the ports: in one shell, and in several that
+are lost in the middle.
 """
 
 import importlib.util
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.docs.markdown import CHECKOUT, page
 from tests.docs.test_readme import NOT_IN_A_CLONE, RUN
-from tests.docs.walkthrough import Varying, compare, script, steps
+from tests.docs.walkthrough import END, Step, Varying, compare, script, steps
 from tests.keystone.server import MISSING
 from tests.support import keeper
 from tests.support.programs import find
+from tests.support.waiting import wait_until
 
 PAGE = page("docs/operations/two-nodes.md")
 
@@ -31,6 +35,11 @@ BLOCKS = [block for block in PAGE.blocks() if block.language != ""]  # the drawi
 
 SECONDS = 900.0
 """Bound of the wait for the whole page, which takes a tenth of it on an idle machine."""
+
+MARK = "--- environment ---"
+
+ENVIRONMENT = f"echo '{MARK}'; export -p | grep -v ' _='; declare -F; echo '{MARK}'"
+"""Shows what a shell has of variables for others, and of functions."""
 
 VARYING: list[Varying] = [
     (re.compile(r"^Configuration file is valid\n", re.MULTILINE), ""),  # HAProxy 3 is silent
@@ -88,61 +97,162 @@ def make_clone(clone: Path) -> None:
         (clone / ".venv" / "bin" / name).chmod(0o755)
 
 
-@pytest.mark.seconds(120)
-def test_the_whole_page(tmp_path: Path, part: str, mongod: Path) -> None:
+class Reader:
+    """Somebody who follows the page in a clone, on ports of his own."""
+
+    def __init__(self, folder: Path, part: str, ports: Sequence[int]) -> None:
+        self.home = folder / "home"
+        self.trial = self.home / "marconi-trial"
+        self._clone = self.home / "clone"
+        self._part = part
+        self._ports = dict(zip(("127.0.0.1:8888", "8881", "8882"), ports, strict=True))
+        make_clone(self._clone)
+        # The Python of the tests is that of the machine.
+        self._environment = {
+            "HOME": str(self.home),
+            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+            keeper.VARIABLE: part,
+            **{name: os.environ[name] for name in os.environ if name.startswith("PIP_")},
+        }
+
+    @contextmanager
+    def shell(self, wanted: Sequence[Step], cwd: Path | None = None) -> Iterator["Shell"]:
+        """Enter steps into a shell; it ends when all are done, if one of them ends it."""
+        # -m: as in a terminal, each job is a group of processes. The shell in the shell, too.
+        commands = f"set -emu\n{ENVIRONMENT}\n{script(wanted)}{ENVIRONMENT}\n"
+        commands = commands.replace("/env\n\necho", "/env\nset -emu\n\necho")
+        for shown, port in self._ports.items():
+            commands = commands.replace(shown, f"127.0.0.1:{port}" if ":" in shown else str(port))
+        folder = Path(tempfile.mkdtemp(dir=self.home.parent))
+        with (folder / "output").open("wb") as stdout, (folder / "errors").open("wb") as stderr:
+            process = subprocess.Popen(
+                ["bash"],
+                cwd=cwd or self._clone,
+                env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        assert process.stdin is not None
+        with process.stdin:
+            process.stdin.write(commands.encode())
+            process.stdin.flush()
+            yield Shell(process, folder)
+        process.wait(SECONDS)
+
+    def follow(self, wanted: Sequence[Step], cwd: Path | None = None) -> str:
+        """Enter steps into a shell that ends with them, and compare what is answered."""
+        with self.shell(wanted, cwd) as shell:
+            pass
+        assert shell.process.returncode == 0, f"{shell.output()}\n{shell.errors()}"
+        _, before, output, after, _ = shell.output().split(f"{MARK}\n")
+        assert before == after, "the shell is not what it was"
+        compare(wanted, output, VARYING)
+        return output
+
+    def follow_and_be_lost(self, wanted: Sequence[Step], cwd: Path | None = None) -> None:
+        """Enter steps into a shell, and lose its terminal when they are done."""
+        done = self.home.parent / "done"
+        last = Step(f"touch {done}; sleep 600", "", "")
+        with self.shell([*wanted, last], cwd) as shell:
+            wait_until(
+                lambda: done.exists() or shell.process.poll() is not None,
+                lambda: f"{shell.output()}\n{shell.errors()}",
+                seconds=SECONDS,
+            )
+            assert done.exists(), f"{shell.output()}\n{shell.errors()}"
+            done.unlink()
+            # A shell passes it on to its jobs.
+            for process in keeper.processes(self._part):
+                with suppress(ProcessLookupError):
+                    if os.getsid(process) == shell.process.pid:
+                        os.kill(process, signal.SIGHUP)
+        _, _, output = shell.output().split(f"{MARK}\n")
+        compare(wanted, output.rpartition(END)[0] + END, VARYING)
+
+    def running(self) -> set[int]:
+        """Return the processes of the trial."""
+        return keeper.processes(self._part)
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A shell, and the folder of what it wrote."""
+
+    process: "subprocess.Popen[bytes]"
+    folder: Path
+
+    def output(self) -> str:
+        return (self.folder / "output").read_text()
+
+    def errors(self) -> str:
+        return (self.folder / "errors").read_text()
+
+
+@pytest.fixture
+def reader(tmp_path: Path, part: str, mongod: Path) -> Iterator[Reader]:
     find("haproxy")
     if missing := [name for name in ("keystone", "openstackclient") if not installed(name)]:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{MISSING} ({missing})")
-    home = tmp_path / "home"
-    clone = home / "clone"
-    make_clone(clone)
-    first, *rest = steps(BLOCKS)
-    assert "apt-get install" in first.command
-    # -m: as in a terminal, each job is a group of processes.
-    commands = f"set -emu\n{script(rest)}"
-    with held_ports(3) as (balancer, *nodes):
-        commands = commands.replace("127.0.0.1:8888", f"127.0.0.1:{balancer}")
-        for shown, port in zip(("8881", "8882"), nodes, strict=True):
-            commands = commands.replace(shown, str(port))
-        output = run(commands, clone, home, part)
-    compare(rest, output, VARYING)
+    with held_ports(3) as ports:
+        yield Reader(tmp_path, part, ports)
+
+
+def between(first: str, end: str | None = None) -> list[Step]:
+    """Return the steps of the sections from one heading to before another."""
+    headings = [block.heading for block in BLOCKS]
+    return steps(BLOCKS[headings.index(first) : None if end is None else headings.index(end)])
+
+
+INSTALL, *PREPARE = between("What you need", "MongoDB")
+
+ENTER = PREPARE[-1]
+"""How to come into a shell of the trial."""
+
+
+@pytest.mark.seconds(120)
+def test_the_whole_page(reader: Reader) -> None:
+    assert "apt-get install" in INSTALL.command
+    output = reader.follow([*PREPARE, *between("MongoDB")])
     acknowledged, lost = (
         [int(count) for count in re.findall(rf"^ +(\d+) {status}$", output, re.MULTILINE)]
         for status in (201, 502)
     )
     (stored,) = (int(count) for count in re.findall(r'^"total": (\d+)$', output, re.MULTILINE))
     assert acknowledged[0] <= stored <= acknowledged[0] + sum(lost)
-    assert keeper.processes(part) == set(), "what the page takes down is not all that it started"
-    assert not (home / "marconi-trial").exists()
+    assert reader.running() == set(), "what the page takes down is not all that it started"
+    assert not reader.trial.exists()
+
+
+@pytest.mark.seconds(120)
+def test_it_can_be_interrupted_and_gone_on_with_in_any_shell(reader: Reader) -> None:
+    reader.follow_and_be_lost([*PREPARE, *between("MongoDB", "Kill the other one")])
+    assert reader.running()
+    reader.follow_and_be_lost([ENTER, *between("Kill the other one", "Upgrade")], reader.home)
+    reader.follow([ENTER, *between("Take it down")], reader.home)
+    assert reader.running() == set()
+    assert not reader.trial.exists()
+
+
+@pytest.mark.seconds(120)
+def test_it_can_be_begun_again_and_taken_down_in_the_middle(reader: Reader, part: str) -> None:
+    """As after a restart of the machine, with all files still there."""
+    beginning = [*PREPARE, *between("MongoDB", "Stop a node while requests go on")]
+    reader.follow_and_be_lost(beginning)
+    keeper.kill_all(part)
+    assert reader.trial.exists()
+    reader.follow_and_be_lost([ENTER, *between("MongoDB", "Stop a node while requests go on")])
+    # And once more, while everything runs.
+    again = [*PREPARE, *between("MongoDB", "Register the server")]
+    again += [*between("The configuration", "First messages")]
+    reader.follow([*again, *between("Take it down")])
+    assert reader.running() == set()
+    assert not reader.trial.exists()
 
 
 def installed(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
-
-
-def run(commands: str, clone: Path, home: Path, part: str) -> str:
-    """Run commands in a shell, and return what they write to standard output."""
-    file = home.parent / "commands"
-    file.write_text(commands)
-    # The Python of the tests is that of the machine.
-    environment = {"HOME": str(home), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
-    environment |= {name: os.environ[name] for name in os.environ if name.startswith("PIP_")}
-    environment[keeper.VARIABLE] = part
-    output, errors = home.parent / "output", home.parent / "errors"
-    with output.open("wb") as stdout, errors.open("wb") as stderr:
-        done = subprocess.run(
-            ["bash", str(file)],
-            cwd=clone,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    assert done.returncode == 0, f"{output.read_text()}\n{errors.read_text()}"
-    return output.read_text()
 
 
 def test_ci_installs_what_the_page_installs() -> None:

@@ -22,7 +22,8 @@ URL = "http://127.0.0.1:8888"
 SECONDS = PATIENCE
 """Bound of the wait for all commands of a page, which take seconds."""
 
-_END = "--- end of the answer ---"
+END = "--- end of the answer ---"
+"""What the shell says behind each answer."""
 
 Varying = tuple[re.Pattern[str], str]
 """What differs from one run to the next, and what takes its place."""
@@ -78,15 +79,15 @@ def walk(
     compare(steps, done.stdout)
 
 
-def script(steps: list[Step]) -> str:
+def script(steps: Sequence[Step]) -> str:
     """Return the commands of all steps, in such a way that their answers can be told apart."""
     assert steps
-    return "".join(f"{step.command}\necho\necho '{_END}'\n" for step in steps)
+    return "".join(f"{step.command}\necho\necho '{END}'\n" for step in steps)
 
 
-def compare(steps: list[Step], output: str, varying: Sequence[Varying] = ()) -> None:
+def compare(steps: Sequence[Step], output: str, varying: Sequence[Varying] = ()) -> None:
     """Compare what the script wrote with the answers; `varying` tells what else differs."""
-    answers = output.replace("\r\n", "\n").split(_END)
+    answers = output.replace("\r\n", "\n").split(END)
     assert len(answers) == len(steps) + 1
     for step, answer in zip(steps, answers, strict=False):
         if step.language:

@@ -10,10 +10,12 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import requests
 from bson import ObjectId
 from pymongo.database import Database
 
@@ -34,6 +36,8 @@ from marconi_server.wsgi import build_app
 from tests.api.client import C2, Answer, Client, Queue, id_of
 from tests.mongodb.deployment import Deployment
 from tests.mongodb.guarded import GuardedReplicaSet
+from tests.storage.conftest import COMMANDS
+from tests.support.live import LiveServer
 
 Contents = Database[dict[str, Any]]
 
@@ -752,3 +756,75 @@ def test_a_user_without_rights(
         assert answer.status == 503 or name == "stats"
     give(user)
     assert_it_works(world, scene)
+
+
+# Whatever the server refuses, but for two codes that its fail point does not have (121, 227)
+
+
+REFUSALS = {
+    "Unauthorized": 13,
+    "AuthenticationFailed": 18,
+    "IllegalOperation": 20,
+    "NamespaceNotFound": 26,
+    "PathNotViable": 28,
+    "CursorNotFound": 43,
+    "InvalidOptions": 72,
+    "NamespaceNotSharded": 118,
+    "CommandNotSupportedOnView": 166,
+    "QueryPlanKilled": 175,
+    "DatabaseDropPending": 215,
+    "OperationNotSupportedInTransaction": 263,
+    "IndexBuildAborted": 276,
+    "TooManyLocks": 310,
+    "TenantMigrationConflict": 325,
+    "AtlasError": 8000,
+    "OutOfDiskSpace": 14031,
+}
+
+
+@pytest.mark.parametrize("code", REFUSALS.values(), ids=REFUSALS)
+def test_a_refusal_of_the_server(
+    mongodb: Deployment, world: World, code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = world.scene()
+    world.store._engine.timeout = 0.2
+    with mongodb.fail_command(*COMMANDS, error_code=code):
+        for name, (operation, _) in OPERATIONS.items():
+            caplog.clear()
+            answer = operation(scene)
+            assert answer.status == 503, name
+            (line,) = (each for each in caplog.messages if "could not be looked for" not in each)
+            assert "storage unavailable" in line
+            assert not any(record.exc_info for record in caplog.records)
+    world.store._engine.timeout = 10
+    assert_all_is_well(world, scene)
+
+
+def test_a_running_server_whose_database_is_dropped(
+    mongodb: Deployment, mongodb_database: str, tmp_path: Path
+) -> None:
+    """With two workers, which know the queue; the clients go on as if nothing had been."""
+    config = (
+        "[drivers]\nstorage = mongodb\n[drivers:storage:mongodb]\n"
+        f"uri = {mongodb.uri}\ndatabase = {mongodb_database}\n"
+    )
+    messages = [{"ttl": 300, "body": 1}]
+    with (
+        mongodb.client() as client,
+        LiveServer(tmp_path, config=config, embedded=False) as server,
+        requests.Session() as session,
+    ):
+        session.headers["Client-ID"] = "shop"
+        path = f"http://127.0.0.1:{server.port}/v1/queues/q"
+        for _ in range(3):
+            assert session.put(path).status_code == 201
+            posted = [session.post(f"{path}/messages", json=messages) for _ in range(5)]
+            assert {answer.status_code for answer in posted} == {201}
+            total = session.get(f"{path}/stats").json()["messages"]["total"]
+            assert total == 5
+            client.drop_database(mongodb_database)
+            assert session.post(f"{path}/messages", json=messages).status_code == 404
+            assert session.delete(path).status_code == 204
+        server.stop()
+        assert "Traceback" not in server.log()
+        assert server.log().count("They were created again.") == 2

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from tests.keystone.server import ADMIN, INSTALLED, MISSING, KeystoneServer
-from tests.support import up
+from tests.support import keeper, up
 
 _OPENRC = f"""\
 export OS_AUTH_URL={{url}}
@@ -34,7 +34,7 @@ def main() -> int:
     if not INSTALLED:
         sys.stderr.write(f"{MISSING}\n")
         return 2
-    with tempfile.TemporaryDirectory(prefix="marconi-keystone-") as folder:
+    with tempfile.TemporaryDirectory(prefix="keystone-", dir=keeper.run_folder()) as folder:
         return up.run(KeystoneServer(Path(folder)), lambda running: _OPENRC.format(url=running.url))
 
 

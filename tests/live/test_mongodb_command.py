@@ -15,7 +15,7 @@ from pymongo import MongoClient
 from tests.docs.markdown import CHECKOUT
 from tests.mongodb.deployment import Deployment
 from tests.mongodb.replica_set import ReplicaSet
-from tests.support import keeper
+from tests.support import keeper, up
 from tests.support.command import run
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -58,7 +58,7 @@ def wait_until_gone(folder: Path, data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGKILL, -9)]
+    ("number", "status"), [*((number, 0) for number in up.ENDS), (signal.SIGKILL, -9)]
 )
 def test_it_runs_until_it_is_stopped_and_leaves_nothing(
     tmp_path: Path, number: signal.Signals, status: int

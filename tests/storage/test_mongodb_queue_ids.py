@@ -189,6 +189,27 @@ def test_the_new_id_is_remembered(anew: Nodes) -> None:
     assert remembered(anew.mine) not in (None, old)
 
 
+def test_a_queue_whose_document_somebody_has_removed_is_forgotten(
+    mongodb_harness: MongoDBHarness,
+) -> None:
+    """Its head is still there, so that nothing else would tell."""
+    mine, other = (BoundQueue(mongodb_harness.open(ManualClock())) for _ in range(2))
+    ids = mine.create().post(b"1")
+    assert other.ids() == ids
+    assert isinstance(mine.store, MongoDBStore)
+    mine.store._engine.queues.delete_many({})
+    new = mine.create().post(b"2")
+    assert mine.ids() == new
+    other.ids()  # what was used lately is looked at
+    assert isinstance(other.store, MongoDBStore)
+    other.store._sweeper._queue_ids.check()
+    assert remembered(other) is None
+    assert other.ids() == new
+    assert other.post(b"3") == mine.ids()[1:]
+    for each in (mine, other):
+        each.store.close()
+
+
 def test_what_is_remembered_does_not_grow_for_ever(
     mongodb_harness: MongoDBHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from marconi_server.storage.contract import Store
 from marconi_server.storage.mongodb import sweeper as module
 from marconi_server.storage.mongodb.driver import MongoDBStore
 from marconi_server.storage.mongodb.operations import QueueIds
+from marconi_server.storage.mongodb.schema import LEASE
 from marconi_server.storage.mongodb.sweeper import LEASE_SECONDS, Sweeper
 from tests.mongodb.deployment import Deployment
 from tests.storage.conftest import COMMANDS, OUT_OF_DISK_SPACE, MongoDBHarness
@@ -91,6 +92,58 @@ def test_one_process_removes_and_another_takes_over_when_it_is_gone(
     assert second.work()
     assert not first.work()
     assert documents(queue.store) == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        None,
+        {"$unset": {"until": True}},
+        {"$set": {"until": "tomorrow"}},
+        {"$set": {"until": 2**62}},
+        {"$set": {"until": float("nan")}},
+    ],
+)
+def test_a_lease_that_somebody_has_changed_is_nobodys(
+    stores: list[MongoDBStore], queue: BoundQueue, clock: ManualClock, change: Any
+) -> None:
+    """Or that was taken by a clock which was wrong."""
+    first, second = (store._sweeper for store in stores)
+    assert not first.work()
+    queue.post_numbers(1, ttl=60)
+    clock.advance(60)
+    leases = queue.store._engine.housekeeping  # type: ignore[attr-defined]
+    if change is None:
+        leases.delete_one({"_id": LEASE})
+    else:
+        leases.update_one({"_id": LEASE}, change)
+    assert second.work()
+    assert documents(queue.store) == 0
+    assert not first.work()
+
+
+def test_what_is_no_message_is_removed_too_when_it_is_over(
+    store: MongoDBStore, queue: BoundQueue
+) -> None:
+    engine = store._engine
+    queue.delete_many(*queue.post_numbers(2))
+    engine.queues.update_one({}, {"$set": {"removed": "all"}})
+    engine.messages.insert_many([{"expires": 0}, {"expires": 0, "queue": {"a": 1}}])
+    assert sweep(store._sweeper) == 2
+    assert engine.messages.count_documents({"position": {"$ne": 0}}) == 0
+    assert queue.counts() == (0, 0)
+
+
+def test_a_queue_that_was_restored_keeps_its_messages(
+    store: MongoDBStore, queue: BoundQueue
+) -> None:
+    ids = queue.post_numbers(2)
+    deleted = store._engine.queues.find_one({})
+    assert deleted is not None
+    store._engine.housekeeping.insert_one({"_id": deleted["_id"], "deleted": True})
+    sweep(store._sweeper)
+    assert queue.ids() == ids
+    assert store._engine.housekeeping.find_one({"deleted": True}) is None
 
 
 def test_removal_is_counted(store: MongoDBStore, queue: BoundQueue, clock: ManualClock) -> None:
