@@ -11,11 +11,9 @@ import pytest
 from tests.docs import booted
 from tests.docs.markdown import CHECKOUT, page
 from tests.docs.test_readme import NOT_IN_A_CLONE
-from tests.support.programs import find
+from tests.support.programs import find, system_python
 
 PAGE = page("docs/operations/deploying.md")
-
-IS_TOO_OLD = "import sys; sys.exit(sys.version_info < (3, 11))"
 
 FUNCTIONS = r"""
 eventually() {
@@ -56,10 +54,7 @@ def work(tmp_path: Path, mongod: Path) -> Path:
     booted.require_one()
     find("haproxy")
     find("nginx")
-    python = shutil.which("python3", path=booted.PATH)
-    assert python is not None
-    if subprocess.run([python, "-c", IS_TOO_OLD], check=False).returncode:
-        pytest.skip(f"{python} is too old")
+    python = system_python(booted.PATH)
     work = tmp_path / "work"
     shutil.copytree(CHECKOUT, work / "clone", ignore=NOT_IN_A_CLONE)
     subprocess.run(

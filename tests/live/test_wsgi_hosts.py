@@ -15,7 +15,6 @@ import requests
 from tests.support.command import run, write_config
 from tests.support.hosts import NAMES, PAGE, SECONDS, Host, host, install_for_apache
 from tests.support.live import COMMAND, LiveServer
-from tests.support.programs import find
 
 PYTHON = (sys.executable,)
 
@@ -128,7 +127,6 @@ def test_a_host_with_a_wrong_configuration_says_why_in_one_line(tmp_path: Path) 
 
 @pytest.fixture(scope="session")
 def apache() -> Iterator[Path]:
-    find("apache2")
     with TemporaryDirectory(prefix="marconi-home-") as folder:
         yield install_for_apache(Path(folder))
 

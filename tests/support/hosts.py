@@ -17,7 +17,7 @@ from typing import Any, Final
 from tests.docs.markdown import CHECKOUT, page
 from tests.support.live import COMMAND
 from tests.support.process import Process
-from tests.support.programs import find, free_port
+from tests.support.programs import find, find_file, free_port, system_python
 from tests.support.waiting import PATIENCE
 
 PAGE: Final = page("docs/operations/wsgi-hosts.md")
@@ -185,7 +185,9 @@ def _user() -> tuple[str, str]:
 
 def install_for_apache(folder: Path) -> Path:
     """Install the package as in `/opt/marconi`, with the Python of the system: mod_wsgi has it."""
-    python = find("python3", "/usr/bin")
+    find("apache2")
+    find_file(f"{_MODULES}/mod_wsgi.so")
+    python = system_python()
     folder.chmod(0o755)
     home, clone = folder / "marconi", folder / "clone"
     ignored = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__")
