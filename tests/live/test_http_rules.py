@@ -64,7 +64,7 @@ def test_a_host_that_is_none(port: int, headers: bytes) -> None:
 
 
 @pytest.mark.case(356)
-@pytest.mark.parametrize("host", ["q", "127.0.0.1:8888", "[::1]:8888", "[fe80::1%eth0]", "a_b.c:"])
+@pytest.mark.parametrize("host", ["localhost", "localhost:", "127.0.0.1:8888", "[::1]:8888"])
 def test_a_host_that_is_one(port: int, host: str) -> None:
     assert exchange(port, LINE + f"Host: {host}\r\n\r\n".encode()).status == 204
 

@@ -30,11 +30,11 @@ def tiny(
 
 
 def get(target: str, *headers: str, version: str = "HTTP/1.1") -> bytes:
-    return "\r\n".join([f"GET {target} {version}", "Host: q", *headers, "", ""]).encode()
+    return "\r\n".join([f"GET {target} {version}", "Host: localhost", *headers, "", ""]).encode()
 
 
 def post(target: str, body: bytes, *headers: str) -> bytes:
-    lines = [f"POST {target} HTTP/1.1", "Host: q", f"Content-Length: {len(body)}", *headers]
+    lines = [f"POST {target} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
