@@ -133,7 +133,7 @@ def test_normal_form_of_any_value(value: Any) -> None:
     # Without being asked otherwise, Python writes the layout of spec 4.6.
     form = json.dumps(value, ensure_ascii=False).encode()
     for raw in (json.dumps(value), json.dumps(value, indent=3), form.decode()):
-        assert documents.normal_form(documents.read(ANYTHING, raw.encode())) == form
+        assert documents.normal_form(bytes(documents.read(ANYTHING, raw.encode()))) == form
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_normal_form_of_any_value(value: Any) -> None:
     ],
 )
 def test_normal_form(raw: bytes, kept: bytes) -> None:
-    assert documents.normal_form(documents.read(ANYTHING, raw)) == kept
+    assert documents.normal_form(bytes(documents.read(ANYTHING, raw))) == kept
 
 
 LEVELS = [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"]":', b"}]")]
@@ -176,6 +176,7 @@ def test_depth_has_an_exact_limit(opening: bytes, closing: bytes) -> None:
     with pytest.raises(InvalidBody) as caught:
         documents.normal_form(b"[" + deepest + b"]")
     assert "nested too deep" in (caught.value.description or "")
+    assert documents.normal_form(b"[" + deepest + b"]", around=1)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +215,7 @@ def written(value: Any) -> str:
 @given(PAIRS)
 def test_the_last_of_equal_keys_is_left(value: Any) -> None:
     text = written(value)
-    kept = documents.normal_form(documents.read(ANYTHING, text.encode()))
+    kept = documents.normal_form(bytes(documents.read(ANYTHING, text.encode())))
     # Python takes the last, too, and writes the same layout.
     assert kept == json.dumps(json.loads(text), ensure_ascii=False).encode()
 
@@ -222,9 +223,11 @@ def test_the_last_of_equal_keys_is_left(value: Any) -> None:
 def test_what_would_be_too_large_to_keep_is_refused() -> None:
     most = contract.LARGEST_BODY
     raw = b"[" + b"1," * (most // 3 - 1) + b"1"  # a third less than with blanks
-    assert len(documents.normal_form(raw + b" ]")) == most
+    largest = documents.normal_form(raw + b" ]")
+    assert len(largest) == most
+    documents.check_size(largest)
     with pytest.raises(InvalidCall) as caught:
-        documents.normal_form(raw + b"1]")
+        documents.check_size(documents.normal_form(raw + b"1]"))
     assert f"has {most + 1} bytes" in (caught.value.description or "")
 
 
@@ -236,7 +239,7 @@ def test_depth_limit_does_not_depend_on_the_caller() -> None:
         if frames:
             call_from(frames - 1)
         else:
-            seen.append(documents.normal_form(documents.read(ANYTHING, deepest)))
+            seen.append(documents.normal_form(bytes(documents.read(ANYTHING, deepest))))
 
     thread = threading.Thread(target=call_from, args=(sys.getrecursionlimit() // 2,))
     thread.start()

@@ -41,9 +41,15 @@ class MessagesResource:
     ) -> None:
         """Append a batch of messages."""
         client_id = requests.client_id(req, uuid_only=self._uuid_only)
-        posted = documents.read(_POST, requests.body(req, self._limits.max_message_size))
+        raw = requests.body(req, self._limits.max_message_size)
+        posted = documents.read(_POST, raw)
         self._check_batch(posted)
-        batch = [NewMessage(item.ttl, documents.normal_form(item.body)) for item in posted]
+        # PERF: all of it at once, and the bodies taken out again, costs less than one by one.
+        text = documents.normal_form(raw, around=2, known=2 * len(posted))
+        posted = _POST.decode(text)
+        batch = [NewMessage(item.ttl, bytes(item.body)) for item in posted]
+        for each in batch:
+            documents.check_size(each.body)
         ids = self._messages.post(project, queue, client_id, batch)
 
         path = f"{QUEUES}/{queue}/messages"
