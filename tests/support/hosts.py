@@ -66,7 +66,7 @@ class Host(Process):
         return True
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, bytes]:
-        """Send a request on a connection of its own; a body that is an iterator goes in chunks."""
+        """Send a request on a connection of its own; return status and body of the answer."""
         status, _, content = self.answer(method, path, body, **headers)
         return status, content
 
