@@ -153,8 +153,8 @@ class Reader:
 
     def follow_and_be_lost(self, wanted: Sequence[Step], cwd: Path | None = None) -> None:
         """Enter steps into a shell, and lose its terminal when they are done."""
-        done = self.home.parent / "done"
-        last = Step(f"touch {done}; sleep 600", "", "")
+        done, nobody = self.home.parent / "done", self.home.parent / "nobody"
+        last = Step(f"mkfifo {nobody}; touch {done}; read < {nobody}", "", "")
         with self.shell([*wanted, last], cwd) as shell:
             wait_until(
                 lambda: done.exists() or shell.process.poll() is not None,
@@ -163,6 +163,7 @@ class Reader:
             )
             assert done.exists(), f"{shell.output()}\n{shell.errors()}"
             done.unlink()
+            nobody.unlink()
             # A shell passes it on to its jobs.
             for process in keeper.processes(self._part):
                 with suppress(ProcessLookupError):

@@ -221,7 +221,5 @@ def _metadata(queue: Document) -> bytes:
     metadata = queue.get("metadata", _EMPTY)
     if isinstance(metadata, bytes):
         return metadata
-    log.warning(
-        "The metadata of queue %r are no document of ours, and taken for {}.", queue["name"]
-    )
+    log.warning("The metadata of queue %r cannot be read, and are taken for {}.", queue["name"])
     return _EMPTY
