@@ -45,6 +45,7 @@ VARYING: list[Varying] = [
     (re.compile(r"^Configuration file is valid\n", re.MULTILINE), ""),  # HAProxy 3 is silent
     (re.compile(r"/\S*/marconi-trial"), "<trial>"),
     (re.compile(r"127\.0\.0\.1:\d+"), "<address>"),
+    (re.compile(r"^marconi-server \S+, Python \S+$", re.MULTILINE), "<versions>"),
     # Lines of the logs.
     (
         re.compile(r"\[\d\d/[A-Z][a-z]{2}/\d{4}[\d:.]+\]|^\d{4}-\d\d-\d\dT\S+", re.MULTILINE),
