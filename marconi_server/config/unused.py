@@ -166,7 +166,9 @@ def _in_file(
     """Find what is in vain in one file, whatever stands elsewhere."""
     for group, values in file.groups.items():
         if group not in known:
-            yield from _of_unknown_group(file.path, group, known, settings)
+            for remark in _of_unknown_group(file.path, group, known, settings):
+                if values or remark.is_unknown:  # a heading alone sets nothing, as in the sample
+                    yield remark
             continue
         for name in sorted(values.keys() - known[group]):
             similar = get_close_matches(name, known[group], n=1)
