@@ -46,6 +46,7 @@ VARYING: list[Varying] = [
     (re.compile(r"/\S*/marconi-trial"), "<trial>"),
     (re.compile(r"127\.0\.0\.1:\d+"), "<address>"),
     (re.compile(r"^marconi-server \S+, Python \S+$", re.MULTILINE), "<versions>"),
+    (re.compile(r"(?<=database marconi, ).*"), "<contents>"),
     # Lines of the logs.
     (
         re.compile(r"\[\d\d/[A-Z][a-z]{2}/\d{4}[\d:.]+\]|^\d{4}-\d\d-\d\dT\S+", re.MULTILINE),
