@@ -37,7 +37,7 @@ def test_a_balancer_gets_its_health_check_through(tmp_path: Path) -> None:
     config = "[drivers:transport:wsgi]\nconnections = 8\n"
     with LiveServer(tmp_path, config=config, workers=1) as server, ExitStack() as stack:
         wires = [stack.enter_context(Wire(server.port)) for _ in range(8)]
-        health = get("/v1/health").replace(b"Host: q", b"Host: localhost")
+        health = get("/v1/health")
         for wire, data in zip(wires, (b"", b"\r\n", b"G", health[:-1]) * 2, strict=True):
             wire.send(data)
         for _ in range(3):
