@@ -100,11 +100,12 @@ def test_a_line_or_body_that_never_ends(begin: bytes) -> None:
 
 
 class Forgetful(Reader):
-    """Looks at all of the head again with each piece."""
+    """Looks at all of the head again with each piece, for long enough to stand out in coverage."""
 
     def feed(self, data: bytes) -> None:
         super().feed(data)
-        sum(self._pending)
+        for _ in range(8):
+            sum(self._pending)
 
 
 def test_it_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,6 +120,6 @@ def test_it_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http1, "FIELD", backtracking)
     assert measured(1 << 30, 256) > MOST
     monkeypatch.undo()
-    assert is_in_proportion(make, 1, 1024)
+    assert is_in_proportion(make, 1, 512)
     monkeypatch.setattr("tests.unit.test_server_cost.Reader", Forgetful)
-    assert measured(1, 1024) > MOST
+    assert measured(1, 512) > MOST
