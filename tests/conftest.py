@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-# Ctrl-C has to reach the servers that tests start, also where the run itself was started with
-# the signal ignored, as in the background of a shell.
+# Ctrl-C and a lost terminal have to reach what tests start, also where the run itself was started
+# with these signals ignored, as in the background of a shell or under nohup. What is started
+# inherits that a signal is ignored, and not that it has a handler.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 pytest_plugins = [
     "tests.mongodb.plugin",
