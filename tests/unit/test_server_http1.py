@@ -252,6 +252,11 @@ STREAMS = {
         served(Request("GET", "/v1", "", b"", keep_alive=False)),
     ),
     "a host that is none in HTTP/1.0": (b"GET /v1 HTTP/1.0\r\nHost: a/b\r\n\r\n", BAD_HEADERS),
+    "a host with an underscore and no port": (
+        b"GET /v1 HTTP/1.1\r\nHost: a_b.c:\r\n\r\n",
+        served(GET),
+    ),
+    "a host with a zone": (b"GET /v1 HTTP/1.1\r\nHost: [fe80::1%eth0]:80\r\n\r\n", served(GET)),
     "no host but in the target": (b"GET http://q/v1 HTTP/1.1\r\n\r\n", BAD_HEADERS),
     "a name without letters": (get(b": a"), BAD_HEADERS),
     "a name with a letter of no token": (get(b"a(b: c"), BAD_HEADERS),
